@@ -1,0 +1,87 @@
+"""Consumes one queue over a channel of its own, again after every loss.
+
+One channel per queue: a partition can be drained and closed alone, and a channel that the broker
+closes takes no other partition with it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from aiormq.abc import DeliveredMessage
+
+from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.guard import guarded
+from worker.amqp.link import FIRST_PAUSE, LONGEST_PAUSE, Channel, Link
+from worker.amqp.messages import envelope_of
+from worker.core.errors import LinkLost
+
+log = logging.getLogger(__name__)
+
+
+class QueueConsumer:
+    """Hands every message of one queue to a callback, in order.
+
+    Args:
+        link: the consuming connection.
+        queue: its name.
+        network: the network whose queue it is.
+        prefetch: how many deliveries may be unacked at once.
+        on_delivery: takes a delivery; must not block.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        queue: str,
+        network: str,
+        prefetch: int,
+        on_delivery: Callable[[AmqpDelivery], None],
+    ) -> None:
+        self._link = link
+        self._queue = queue
+        self._network = network
+        self._prefetch = prefetch
+        self._on_delivery = on_delivery
+        self._channel: Channel | None = None
+        self.started = asyncio.Event()
+        """Set once the broker has had this consumer, active or waiting its turn."""
+
+    async def run(self) -> None:
+        """Consume until cancelled; what is unacked then goes back to the queue, in order."""
+        pause = FIRST_PAUSE
+        while True:
+            session = await self._link.session()
+            try:
+                channel = await session.channel(confirms=False)
+                self._channel = channel
+                await self._consume(channel)
+                self.started.set()
+                pause = FIRST_PAUSE
+                await channel.lost.wait()
+                if not session.lost:
+                    log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
+                    await channel.close()
+            except LinkLost as error:
+                if not session.lost:
+                    log.warning("%s: %s; next try in %.1f s", self._queue, error, pause)
+            finally:
+                await self._give_back()
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _consume(self, channel: Channel) -> None:
+        async def deliver(delivered: DeliveredMessage) -> None:
+            if not channel.lost:
+                envelope = envelope_of(delivered, self._network)
+                self._on_delivery(AmqpDelivery(envelope, channel, delivered.delivery_tag or 0))
+
+        await guarded(channel.raw.basic_qos(prefetch_count=self._prefetch))
+        await guarded(channel.raw.basic_consume(self._queue, deliver))
+
+    async def _give_back(self) -> None:
+        """Close the channel, after which none of its deliveries is acked any more."""
+        channel, self._channel = self._channel, None
+        if channel is not None and not channel.lost:
+            await channel.close()

@@ -1,0 +1,71 @@
+"""One gate for every AMQP await: whatever the client library raises becomes our own error.
+
+A connection that dies by missed heartbeats makes aiormq raise a bare ``CancelledError`` out of
+pending calls although nobody cancelled the caller: ``except Exception`` misses it, a TaskGroup
+swallows it and a consumer loop just ends. Here it becomes :class:`~worker.core.errors.LinkLost`,
+while a real cancellation and ``asyncio.timeout`` still work.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from aio_pika.exceptions import (
+    AMQPError,
+    ChannelInvalidStateError,
+    DeliveryError,
+)
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelLockedResource,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+)
+from pamqp.exceptions import PAMQPException
+
+from worker.core.errors import LinkLost
+
+T = TypeVar("T")
+
+ACCESS_REFUSED, NOT_FOUND, LOCKED, PRECONDITION_FAILED = 403, 404, 405, 406
+
+_CODES: dict[type[Exception], int] = {
+    ChannelAccessRefused: ACCESS_REFUSED,
+    ChannelNotFoundEntity: NOT_FOUND,
+    ChannelLockedResource: LOCKED,
+    ChannelPreconditionFailed: PRECONDITION_FAILED,
+}
+_LOSSES = (
+    AMQPError,
+    ChannelInvalidStateError,
+    PAMQPException,
+    OSError,
+    TimeoutError,
+)
+
+
+async def guarded(awaitable: Awaitable[T]) -> T:
+    """Await an AMQP operation.
+
+    Raises:
+        LinkLost: the connection or channel is gone, with the broker's code where it closed the
+            channel for a reason.
+        DeliveryError: a publish was returned or refused (a verdict on the message, not the link).
+        asyncio.CancelledError: the caller itself was cancelled.
+    """
+    try:
+        return await awaitable
+    except DeliveryError:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise LinkLost("the connection died under the operation") from error
+    except _LOSSES as error:
+        raise LinkLost(told(error), _CODES.get(type(error))) from error
+
+
+def told(error: BaseException) -> str:
+    """Say in one line what a client library's exception says."""
+    return str(error) or repr(error)

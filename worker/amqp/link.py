@@ -1,0 +1,243 @@
+"""A supervised plain connection: lost links end in one place, and come back from there.
+
+``connect_robust`` hides the moment between "link lost" and "new deliveries" and replays a
+topology of its own; here a loss is an event with a name. Whoever works over a link takes a
+:class:`Session`, works until it is lost, and takes the next one.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import AbstractChannel as UnderlayChannel
+from aiormq.exceptions import (
+    AuthenticationError,
+    ConnectionNotAllowed,
+    ProbableAuthenticationError,
+)
+from yarl import URL
+
+from worker.amqp.guard import guarded, told
+from worker.core.errors import ConfigurationError, LinkLost
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+CONNECT_TIMEOUT = 15.0
+HEARTBEAT = 10
+"""Seconds; a dead peer is noticed after about two. The library's default is 60."""
+log = logging.getLogger(__name__)
+
+
+class Loss:
+    """An event that happens once: the link or channel is gone, and why."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.why: str | None = None
+        self._event = asyncio.Event()
+        self._then = then
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def tell(self, why: str) -> None:
+        """Declare it lost; only the first reason counts."""
+        if not self._event.is_set():
+            self.why = why
+            self._event.set()
+            self._then()
+
+    async def wait(self) -> None:
+        """Return once it is lost."""
+        await self._event.wait()
+
+
+class Channel:
+    """One AMQP channel and the news of its loss."""
+
+    def __init__(self, pika: AbstractChannel, raw: UnderlayChannel, loss: Loss) -> None:
+        self.pika = pika
+        self.raw = raw
+        self.lost = loss
+
+    async def close(self) -> None:
+        """Close it; what was delivered over it and not acked goes back to its queue, in order."""
+        self.lost.tell("closed by us")
+        try:
+            await guarded(self.pika.close())
+        except LinkLost:
+            log.debug("channel was gone before it was closed")
+
+
+class Session:
+    """One connection, from the moment it is up until it is lost."""
+
+    def __init__(self, connection: AbstractConnection, on_loss: Callable[[], None]) -> None:
+        self.lost = Loss(on_loss)
+        self._connection = connection
+        connection.close_callbacks.add(self._closed)
+
+    async def channel(self, *, confirms: bool) -> Channel:
+        """Open a channel.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
+        if self.lost:
+            raise LinkLost(self.lost.why or "lost")
+        pika = await guarded(self._open(confirms))
+        raw = await guarded(pika.get_underlay_channel())
+        loss = Loss()
+
+        def closed(_: object, error: BaseException | None) -> None:
+            loss.tell(told(error) if error else "the channel was closed")
+
+        def cancelled(_: object) -> None:
+            loss.tell("the broker cancelled the consumer")
+
+        pika.close_callbacks.add(closed)
+        raw.on_consumer_cancel_callbacks.add(cancelled)
+        return Channel(pika, raw, loss)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.lost.tell("closed by us")
+        try:
+            await guarded(self._connection.close())
+        except LinkLost:
+            log.debug("connection was gone before it was closed")
+
+    async def _open(self, confirms: bool) -> AbstractChannel:
+        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        await channel.initialize()
+        return channel
+
+    def _closed(self, _: object, error: BaseException | None) -> None:
+        self.lost.tell(told(error) if error else "the connection was closed")
+
+
+class Link:
+    """Keeps one connection up, for as long as :meth:`run` runs.
+
+    Args:
+        purpose: what it is for, shown in logs and as the connection's name at the broker.
+        url: the broker's, with credentials: never shown.
+        prepare: called with each new session before anybody may use it.
+        sleep: waits between two tries.
+    """
+
+    def __init__(
+        self,
+        purpose: str,
+        url: str,
+        prepare: Callable[[Session], Awaitable[None]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.purpose = purpose
+        self._url = url
+        self._prepare = prepare
+        self._sleep = sleep
+        self._session: Session | None = None
+        self._up = asyncio.Event()
+        self._was_up = False
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the connection is lost.
+
+        Raises:
+            ConfigurationError: the broker refused the credentials or the virtual host, or has a
+                topology that the settings contradict, before the link was ever up.
+        """
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    session = await self._connect()
+                except LinkLost as error:
+                    wait = random.uniform(pause / 2, pause)
+                    log.warning("%s link: %s; next try in %.1f s", self.purpose, error, wait)
+                    await self._sleep(wait)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                pause = FIRST_PAUSE
+                await session.lost.wait()
+                log.warning("%s link lost: %s", self.purpose, session.lost.why)
+                await session.close()
+        finally:
+            if self._session is not None:
+                await self._session.close()
+
+    async def session(self) -> Session:
+        """Return the current session; wait for the link to be up if it is not."""
+        await self._up.wait()
+        assert self._session is not None  # the event says so
+        return self._session
+
+    @property
+    def up(self) -> bool:
+        """The link is connected and prepared."""
+        return self._up.is_set()
+
+    async def _connect(self) -> Session:
+        connection = await self._open()
+        session = Session(connection, self._up.clear)
+        self._session = session
+        try:
+            if self._prepare is not None:
+                await self._prepare(session)
+        except ConfigurationError as error:
+            await session.close()
+            if not self._was_up:
+                raise
+            raise LinkLost(str(error)) from None
+        except LinkLost:
+            await session.close()
+            raise
+        self._was_up = True
+        self._up.set()
+        log.info("%s link up: %s", self.purpose, shown_url(self._url))
+        return session
+
+    async def _open(self) -> AbstractConnection:
+        url = URL(self._url)
+        if "heartbeat" not in url.query:
+            url = url.update_query(heartbeat=HEARTBEAT)
+        where = shown_url(self._url)
+        try:
+            return await guarded(
+                aio_pika.connect(
+                    url,
+                    timeout=CONNECT_TIMEOUT,
+                    client_properties={"connection_name": f"aui-worker {self.purpose}"},
+                )
+            )
+        except LinkLost as error:
+            refusal = _refusal(error.__cause__)
+            if refusal is None:
+                raise LinkLost(f"no broker at {where}: {error}", error.code) from error
+            message = f"AMQP_URL: {where} {refusal}"
+            if self._was_up:
+                raise LinkLost(message) from None
+            raise ConfigurationError(message) from None
+
+
+def shown_url(url: str) -> str:
+    """Return a broker URL without its password and its query."""
+    parsed = URL(url)
+    shown = URL.build(
+        scheme=parsed.scheme,
+        user=parsed.user,
+        host=parsed.host or "localhost",
+        port=parsed.port or (5671 if parsed.scheme == "amqps" else 5672),
+    )
+    return f"{shown}{parsed.raw_path if parsed.raw_path != '/' else '/'}"
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """Say what is wrong with the settings, if that is why no connection could be made."""
+    if isinstance(error, AuthenticationError | ProbableAuthenticationError):
+        return "refused the user name or password"
+    if isinstance(error, ConnectionNotAllowed) or "NOT_ALLOWED" in str(error):
+        return f"refused the virtual host: {error}"
+    return None

@@ -1,0 +1,193 @@
+"""The composition root: builds a worker from its settings, and owns what lives and dies with it.
+
+Started in order (consuming link and topology, publishing link, leases, consumers), stopped in
+reverse: quiet, drain, give back.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.amqp.consumer import QueueConsumer
+from worker.amqp.copies import JobCopies
+from worker.amqp.declare import establish
+from worker.amqp.link import Link, Session
+from worker.amqp.publisher import ReplyPublisher
+from worker.amqp.task_exchanges import LeasedTaskExchanges
+from worker.aui.agent import AuiAgent
+from worker.aui.websocket import Timeouts
+from worker.core.job import JobRules
+from worker.core.redact import Redactor
+from worker.core.retry import RetryPolicy
+from worker.core.topology import DEFAULT_NETWORK, DROPPED, partition_queue, unslotted
+from worker.relay.dead_letters import DeadLetters
+from worker.relay.handler import Handler, Received
+from worker.relay.intake import Intake
+from worker.relay.lanes import Lanes
+from worker.relay.ports import Clock
+from worker.relay.turns import Turns
+from worker.relay.users import Users
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """A worker: give it its settings, then :meth:`run` it once.
+
+    Attributes:
+        ready: set while the worker consumes.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._hurrying = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+
+        worker = settings.worker
+        self._agents = _agents(settings)
+        self._consuming = Link("consuming", settings.amqp_url, self._establish)
+        self._publishing = Link("publishing", settings.amqp_url)
+        self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)
+        handler = self._handler()
+        self._lanes: Lanes[Received] = Lanes(handler.handle)
+        rules = JobRules(worker.max_job_bytes, re.compile(worker.reply_to_pattern))
+        intake = Intake(self._lanes, rules, worker.partitions)
+        self._consumers = self._all_consumers(intake)
+
+    def stop(self) -> None:
+        """Ask it to stop: finish what runs, start nothing. A second call skips the finishing."""
+        if self._stopping.is_set():
+            self._hurrying.set()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until :meth:`stop` is called.
+
+        Raises:
+            ConfigurationError: the broker refused the settings, or holds another topology.
+        """
+        try:
+            await self._until_stopped(self._start())
+            await self._until_stopped(self._stopping.wait())
+        finally:
+            self.ready.clear()
+            await self._stop()
+
+    async def _start(self) -> None:
+        self._spawn(self._consuming.run())
+        await self._consuming.session()
+        self._spawn(self._publishing.run())
+        await self._publishing.session()
+        self._spawn(self._exchanges.run())
+        self._consumer_tasks = [asyncio.create_task(one.run()) for one in self._consumers]
+        self._background |= set(self._consumer_tasks)
+        await asyncio.gather(*(one.started.wait() for one in self._consumers))
+        self.ready.set()
+        names = ", ".join(self._settings.networks)
+        log.info(
+            "ready: consuming %d partitions each of network %s",
+            self._settings.worker.partitions,
+            names,
+        )
+
+    async def _until_stopped(self, step: Coroutine[Any, Any, object]) -> None:
+        """Run a step of life; end early when asked to stop or when a part of us breaks."""
+        task = asyncio.create_task(step)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not task.done() and not stopping.done():
+                done, _ = await asyncio.wait(
+                    {task, stopping, *self._background}, return_when=asyncio.FIRST_COMPLETED
+                )
+                for broken in done & self._background:
+                    broken.result()
+            if task.done():
+                task.result()
+        finally:
+            for each in (task, stopping):
+                each.cancel()
+            await asyncio.gather(task, stopping, return_exceptions=True)
+
+    async def _stop(self) -> None:
+        self._lanes.quiet()
+        if not await self._drain():
+            log.warning("grace is over: the rest goes back to its queues")
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*(agent.aclose() for agent in self._agents.values()))
+        log.info("stopped")
+
+    async def _drain(self) -> bool:
+        """Let what runs finish, within the grace period and unless hurried."""
+        draining = asyncio.create_task(self._lanes.drain(self._settings.worker.grace))
+        hurrying = asyncio.create_task(self._hurrying.wait())
+        await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+        hurrying.cancel()
+        if draining.done():
+            return draining.result()
+        draining.cancel()
+        return await self._lanes.drain(0)
+
+    def _spawn(self, life: Coroutine[Any, Any, None]) -> None:
+        self._background.add(asyncio.create_task(life))
+
+    async def _establish(self, session: Session) -> None:
+        worker = self._settings.worker
+        await establish(session, list(self._settings.networks), worker.partitions, worker.topology)
+
+    def _handler(self) -> Handler:
+        worker = self._settings.worker
+        loop = asyncio.get_running_loop()
+        clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
+        publisher = ReplyPublisher(self._publishing)
+        copies = JobCopies(self._publishing)
+        turns = Turns(
+            agents=self._agents,
+            publisher=publisher,
+            exchanges=self._exchanges,
+            policy=RetryPolicy(worker.attempts, worker.job_deadline),
+            open_turns=asyncio.Semaphore(worker.concurrency),
+            clock=clock,
+        )
+        return Handler(
+            turns=turns,
+            users=Users(self._agents),
+            copies=copies,
+            publisher=publisher,
+            dead_letters=DeadLetters(copies, publisher, worker.id, clock),
+            partitions=worker.partitions,
+            clock=clock,
+        )
+
+    def _all_consumers(self, intake: Intake) -> list[QueueConsumer]:
+        worker = self._settings.worker
+
+        def jobs(network: str, queue: str) -> QueueConsumer:
+            return QueueConsumer(self._consuming, queue, network, worker.prefetch, intake.receive)
+
+        consumers = [
+            QueueConsumer(
+                self._consuming, DROPPED, DEFAULT_NETWORK, worker.prefetch, intake.receive_dropped
+            )
+        ]
+        for network in self._settings.networks:
+            queues = [partition_queue(network, number) for number in range(worker.partitions)]
+            consumers += [jobs(network, queue) for queue in [*queues, unslotted(network)]]
+        return consumers
+
+
+def _agents(settings: Settings) -> dict[str, AuiAgent]:
+    worker = settings.worker
+    timeouts = Timeouts(worker.connect_timeout, worker.first_text_timeout, worker.idle_timeout)
+    redactor = Redactor(settings.secrets)
+    return {
+        name: AuiAgent(network, timeouts, worker.max_reply_bytes, redactor)
+        for name, network in settings.networks.items()
+    }

@@ -1,0 +1,43 @@
+"""AUI as the flow sees it: the WebSocket sessions and the REST API of one network."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from worker.aui.network import Network
+from worker.aui.rest import Rest
+from worker.aui.websocket import Sessions, SocketConversation, Timeouts
+from worker.core.conversation import Said, Task, TaskPage
+from worker.core.redact import Redactor
+
+
+class AuiAgent:
+    """Implements :class:`worker.relay.ports.Agent`; close it with :meth:`aclose`."""
+
+    def __init__(
+        self, network: Network, timeouts: Timeouts, max_bytes: int, redactor: Redactor
+    ) -> None:
+        self.rest = Rest(network, timeouts.connect, timeouts.first_text, redactor)
+        self._sessions = Sessions(network, timeouts, max_bytes, redactor)
+
+    def converse(
+        self, task_id: str, request: bytes, deadline: float
+    ) -> AbstractAsyncContextManager[SocketConversation]:
+        """Hold one attempt at a turn over a WebSocket of its own."""
+        return self._sessions.converse(task_id, request, deadline)
+
+    async def create_task(self, user_id: str) -> Task:
+        """Create a task."""
+        return await self.rest.create_task(user_id)
+
+    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+        """Return one page of a user's tasks."""
+        return await self.rest.list_tasks(user_id, page)
+
+    async def history(self, task_id: str) -> Sequence[Said]:
+        """Return what was said in a task, oldest first."""
+        return await self.rest.history(task_id)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._sessions.aclose()
+        await self.rest.aclose()

@@ -1,0 +1,170 @@
+"""AUI's REST endpoints: create, list and read tasks, and send a message whole.
+
+Sources: AUI's "Tasks" and "Messages" pages. The key travels in the ``x-network-api-key``
+header, never in a URL, which httpx logs.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from worker.aui.evidence import described, of_response
+from worker.aui.network import KEY_HEADER, Network
+from worker.core.conversation import Said, Task, TaskPage
+from worker.core.errors import AgentUnavailable
+from worker.core.redact import Redactor
+from worker.core.verdict import Source, judge
+from worker.core.wire import Final, read_message
+
+PAGE_SIZE = 50
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""A history is as long as its conversation; beyond this something is wrong."""
+
+
+class Rest:
+    """The REST API of one network.
+
+    Args:
+        network: where, and with which key.
+        timeout: seconds for connecting, and for each wait on the response.
+        answer_timeout: seconds to wait for a whole answer to a message.
+        redactor: applied to every response.
+    """
+
+    def __init__(
+        self, network: Network, timeout: float, answer_timeout: float, redactor: Redactor
+    ) -> None:
+        self._network = network
+        self._redactor = redactor
+        self._answer_timeout = answer_timeout
+        self._client = httpx.AsyncClient(
+            base_url=network.base_url.rstrip("/") + "/api/v1/external",
+            headers={KEY_HEADER: network.api_key},
+            timeout=timeout,
+            follow_redirects=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the pooled connections."""
+        await self._client.aclose()
+
+    async def create_task(self, user_id: str) -> Task:
+        """``POST /tasks``: start a conversation.
+
+        Raises:
+            AgentUnavailable: AUI did not say that it was created.
+        """
+        body = {"user_id": user_id}
+        if self._network.task_origin_type is not None:
+            body["task_origin_type"] = self._network.task_origin_type
+        raw = await self._call("POST", "/tasks", json=body)
+        return self._task(_parsed(raw), raw)
+
+    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+        """``GET /tasks``: one page of a user's tasks, in whatever order AUI keeps.
+
+        Raises:
+            AgentUnavailable: the list was not to be had.
+        """
+        params: dict[str, str | int] = {"user_id": user_id, "page": page, "size": PAGE_SIZE}
+        listing = _parsed(await self._call("GET", "/tasks", params=params))
+        rows = listing.get("tasks") if isinstance(listing, dict) else None
+        if not isinstance(rows, list):
+            raise _unreadable("a list of tasks without tasks")
+        tasks = [self._task(row, json.dumps(row).encode("utf-8")) for row in rows]
+        total, size = listing.get("total"), listing.get("size")
+        return TaskPage(
+            tasks=tasks,
+            total=total if isinstance(total, int) else len(tasks),
+            size=size if isinstance(size, int) and size > 0 else PAGE_SIZE,
+        )
+
+    async def history(self, task_id: str) -> Sequence[Said]:
+        """``GET /tasks/{task_id}/messages``: what was said, oldest first.
+
+        Raises:
+            AgentUnavailable: the history was not to be had.
+        """
+        messages = _parsed(await self._call("GET", f"/tasks/{quote(task_id, safe='')}/messages"))
+        if not isinstance(messages, list):
+            raise _unreadable("a history that is no list")
+        return [_said(message) for message in messages if isinstance(message, dict)]
+
+    async def send_message(self, request: bytes) -> Final:
+        """``POST /message``: send a message and wait for the whole answer.
+
+        Args:
+            request: the JSON body, as for the WebSocket.
+
+        Raises:
+            AgentUnavailable: no answer came; the message may have reached AUI.
+        """
+        raw = await self._call(
+            "POST",
+            "/message",
+            content=request,
+            headers={"Content-Type": "application/json"},
+            timeout=self._answer_timeout,
+        )
+        answer = read_message(raw)
+        if answer is None:
+            raise _unreadable("an answer that is no message")
+        return answer
+
+    async def _call(self, method: str, path: str, **options: Any) -> bytes:
+        try:
+            async with self._client.stream(method, path, **options) as response:
+                body = self._redactor.data(await _read(response))
+        except httpx.TimeoutException as error:
+            raise _failed(Source.IDLE_TIMEOUT, described(error, self._redactor)) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _failed(Source.CONNECTION_FAILED, described(error, self._redactor)) from None
+        if response.is_success:
+            return body
+        retry_after = response.headers.get("Retry-After")
+        raise AgentUnavailable(
+            of_response(response.status_code, body, retry_after, time.time(), self._redactor)
+        )
+
+    def _task(self, row: object, raw: bytes) -> Task:
+        task_id = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(task_id, str) or not task_id:
+            raise _unreadable("a task without an id")
+        return Task(id=task_id, raw=raw)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _failed(Source.LOCAL_CLOSE, f"more than {MAX_BODY_BYTES} bytes", code=1009)
+    return bytes(body)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise _unreadable("a body that is no JSON") from None
+
+
+def _said(message: dict[str, Any]) -> Said:
+    sender = message.get("sender")
+    text = message.get("text")
+    return Said(
+        text=text if isinstance(text, str) else "",
+        by_user=isinstance(sender, dict) and sender.get("type") == "user",
+    )
+
+
+def _unreadable(what: str) -> AgentUnavailable:
+    return _failed(Source.GARBAGE_FRAME, f"AUI sent {what}")
+
+
+def _failed(source: Source, detail: str, code: int | None = None) -> AgentUnavailable:
+    return AgentUnavailable(judge(source, code, detail=detail))

@@ -1,0 +1,161 @@
+"""Copies of a job: dead letters and forwards, whose properties may not stay as they were.
+
+``user_id`` closes the channel of another user, ``expiration`` evaporates the copy, ``CC`` and
+``BCC`` duplicate it, and the broker's own ``x-*`` headers mean something on a fresh publish.
+All of them move to ``aui-orig-*``; everything else stays.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from worker.core import headers as h
+from worker.core.envelope import Envelope, Properties
+from worker.core.job import MAX_HEADER_BYTES, Address
+from worker.core.reply import NO_TASK, failure_of
+from worker.core.verdict import Verdict
+
+MAX_TEXT_BYTES = 16 * 1024
+MAX_ERROR_BYTES = 16 * 1024
+MAX_ATTEMPTS_BYTES = 16 * 1024
+MAX_NAME_BYTES = 255
+_MOVED = ("CC", "BCC")
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """What became of one attempt; kept in the dead letter.
+
+    Attributes:
+        at: when it ended, ISO 8601 in UTC.
+        attempt: its number.
+        phase: how far it came: connecting, waiting, streaming.
+        what: the reason word of its verdict.
+        detail: one line for people.
+    """
+
+    at: str
+    attempt: int
+    phase: str
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Why a job could not be answered, as the dead letter says it."""
+
+    verdict: Verdict
+    attempts: Sequence[AttemptRecord]
+    text: str
+    at: str
+    worker: str
+
+
+def copied(properties: Properties, added: Mapping[str, Any]) -> Properties:
+    """Return the properties a copy of a job is published with.
+
+    Args:
+        properties: those of the original.
+        added: headers to add; they win over the original's.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in _bounded(properties.headers).items():
+        moved = name in _MOVED or name.startswith("x-")
+        name = h.ORIGINAL + name if moved else name
+        if len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
+            kept[name] = encodable(value)
+    for name, value in (("user_id", properties.user_id), ("expiration", properties.expiration)):
+        if value is not None:
+            kept[h.ORIGINAL + name] = value
+    return replace(properties, headers={**kept, **added}, user_id=None, expiration=None)
+
+
+def forwarded(envelope: Envelope, attempt_base: int) -> Properties:
+    """Return the properties of a copy on its way to another queue.
+
+    A copy made from a redelivery may be the second one, so it says that the message may have
+    been sent already.
+    """
+    added: dict[str, Any] = {h.ATTEMPT_BASE: attempt_base}
+    if envelope.redelivered or envelope.delivery_count:
+        added[h.MAYBE_SENT] = True
+    return copied(envelope.properties, added)
+
+
+def letter_key(address: Address, reason: str) -> str:
+    """Return the routing key of a dead letter: ``<network>.<channel>.<task_id or _>.<reason>``."""
+    return f"{address.network}.{address.channel}.{address.task_id or NO_TASK}.{reason}"
+
+
+def letter_headers(letter: Letter) -> dict[str, Any]:
+    """Return the headers that a dead letter adds; each is bounded, 64 KiB in all."""
+    verdict = letter.verdict
+    headers: dict[str, Any] = {
+        h.DEAD_REASON: verdict.reason,
+        h.DEAD_ERROR: cut(failure_of(verdict).decode("utf-8", "replace"), MAX_ERROR_BYTES),
+        h.DEAD_ATTEMPTS: _attempts(letter.attempts),
+        h.DEAD_TEXT: cut(letter.text, MAX_TEXT_BYTES),
+        h.DEAD_AT: letter.at,
+        h.DEAD_WORKER: letter.worker,
+    }
+    if verdict.status_code is not None:
+        headers[h.DEAD_STATUS_CODE] = verdict.status_code
+    if verdict.close_code is not None:
+        headers[h.DEAD_CLOSE_CODE] = verdict.close_code
+    return headers
+
+
+def cut(text: str, size: int) -> str:
+    """Cut a text to so many bytes of UTF-8, at a character."""
+    raw = text.encode("utf-8", "replace")
+    return raw.decode("utf-8") if len(raw) <= size else raw[:size].decode("utf-8", "ignore")
+
+
+def encodable(value: Any) -> Any:
+    """Return a header value that any AMQP client can send again, as like it as can be."""
+    match value:
+        case None | bool() | float() | datetime() | bytearray():
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**63 else str(value)
+        case bytes():
+            return bytearray(value)
+        case str():
+            return value.encode("utf-8", "replace").decode("utf-8")
+        case dict():
+            return {cut(str(name), MAX_NAME_BYTES): encodable(item) for name, item in value.items()}
+        case list() | tuple():
+            return [encodable(item) for item in value]
+        case Decimal():
+            return str(value)
+        case _:
+            return repr(value)
+
+
+def _bounded(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the largest headers out of a set that would not fit into one frame with ours."""
+    sized = sorted((_size(value) + len(name), name) for name, value in headers.items())
+    kept, total = dict(headers), sum(size for size, _ in sized)
+    while total > MAX_HEADER_BYTES:
+        size, name = sized.pop()
+        total -= size
+        del kept[name]
+    return kept
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str | bytes | bytearray) else len(repr(value))
+
+
+def _attempts(attempts: Sequence[AttemptRecord]) -> str:
+    """Write the attempts as JSON, the oldest left out where they are too many."""
+    rows = [asdict(attempt) for attempt in attempts]
+    written = json.dumps(rows)
+    while len(written) > MAX_ATTEMPTS_BYTES:
+        rows.pop(0)
+        written = json.dumps(rows)
+    return written

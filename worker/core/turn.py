@@ -1,0 +1,130 @@
+"""The sans-I/O state of one attempt at a turn: frames and closes in, one verdict out.
+
+The first evidence wins and sets the verdict once; whatever comes later changes nothing. The
+driver owns the socket and the clock: it feeds what it sees, and must
+
+* relay each :class:`~worker.core.wire.Update` that :meth:`Turn.receive` returns, in order;
+* stop when :attr:`Turn.verdict` is set;
+* when :attr:`Turn.closing` becomes true (an error frame came), wait a short while for the close
+  code, which may weigh more, and call :meth:`Turn.no_close_came` if none comes.
+"""
+
+from dataclasses import replace
+
+from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
+from worker.core.wire import Failure, Final, Garbage, Unknown, Update, read_frame
+
+
+class Turn:
+    """One attempt at one user message of a task.
+
+    Attributes:
+        verdict: None until the first conclusive evidence, then never changed.
+        final: the answer, when the verdict is completed.
+        text: the newest cumulative text.
+        maybe_sent: the request may have reached AUI.
+        ignored: what was received and not used (unknown frames, another task's updates).
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.verdict: Verdict | None = None
+        self.final: Final | None = None
+        self.text = ""
+        self.ignored: list[str] = []
+        self.maybe_sent = False
+        self._failure: Failure | None = None
+
+    @property
+    def closing(self) -> bool:
+        """An error frame came and its close code is still awaited."""
+        return self._failure is not None and self.verdict is None
+
+    @property
+    def started(self) -> bool:
+        """Some text has arrived."""
+        return bool(self.text)
+
+    @property
+    def phase(self) -> str:
+        """How far it came: ``connecting``, ``waiting`` for the first text, or ``streaming``."""
+        if not self.maybe_sent:
+            return "connecting"
+        return "streaming" if self.started else "waiting"
+
+    def sending(self) -> None:
+        """Note that the request is about to be sent: from here on AUI may have it."""
+        self.maybe_sent = True
+
+    def receive(self, raw: bytes) -> Update | None:
+        """Take one frame; return the update to relay, if it is one of this task."""
+        if self.verdict is not None or self._failure is not None:
+            return None
+        match read_frame(raw):
+            case Failure() as failure:
+                self._failure = failure
+            case Final() as final:
+                self.final = final
+                self.text = final.text
+                self.verdict = COMPLETED
+            case Update() as update:
+                return self._take(update)
+            case Unknown(what):
+                self.ignored.append(what)
+            case Garbage(what):
+                self._set(judge(Source.GARBAGE_FRAME, detail=what))
+        return None
+
+    def closed_by_server(self, code: int, reason: str = "") -> None:
+        """Take the close frame the server sent.
+
+        1008 rejects whatever the frame before it, with that frame's reason; otherwise an error
+        frame that told a status is the earlier evidence, and a bare close speaks for itself.
+        """
+        failure = self._failure
+        detail = f"AUI closed with {code}" + (f": {reason}" if reason else "")
+        closed = judge(Source.SERVER_CLOSE, code, detail=detail)
+        if failure is None:
+            self._set(closed)
+            return
+        told = self._judge_failure(failure)
+        if code == 1008:
+            word = told.reason if failure.status_code is not None else closed.reason
+            self._set(replace(told, kind=Kind.REJECTED, reason=word, close_code=code))
+        elif failure.status_code is not None:
+            self._set(replace(told, close_code=code))
+        else:
+            self._set(replace(closed, error=failure.payload, detail=failure.message))
+
+    def no_close_came(self) -> None:
+        """Judge by the error frame alone: its close code did not come in time."""
+        if self._failure is not None:
+            self._set(self._judge_failure(self._failure))
+
+    def ended(self, source: Source, code: int | None = None, detail: str = "") -> None:
+        """Take evidence that is no frame of AUI's: a lost connection, a timeout, a local close.
+
+        An error frame that came before is the earlier evidence and decides.
+        """
+        self.no_close_came()
+        self._set(judge(source, code, detail=detail))
+
+    def refused(self, verdict: Verdict) -> None:
+        """Take the verdict on an HTTP response to the WebSocket upgrade."""
+        self._set(verdict)
+
+    def _take(self, update: Update) -> Update | None:
+        if update.task_id is not None and update.task_id != self.task_id:
+            self.ignored.append("an update of another task")
+            return None
+        self.text = update.text
+        return update
+
+    def _judge_failure(self, failure: Failure) -> Verdict:
+        return judge(
+            Source.STATUS, failure.status_code, detail=failure.message, error=failure.payload
+        )
+
+    def _set(self, verdict: Verdict) -> None:
+        if self.verdict is None:
+            self.verdict = verdict

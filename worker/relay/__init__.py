@@ -1,0 +1,1 @@
+"""The flow of one job between RabbitMQ and AUI: decode, converse, relay, decide, settle."""

@@ -1,0 +1,83 @@
+"""Takes deliveries as the broker hands them over, decodes them, and puts each into its lane."""
+
+import logging
+import uuid
+from collections.abc import Callable, Hashable
+
+from worker.core.dropped import base_of_dropped, dropped_from
+from worker.core.errors import InvalidJob
+from worker.core.job import ATTEMPTS_PER_DELIVERY, JobRules, address_of, decode_job
+from worker.core.slots import in_place
+from worker.core.verdict import Source, judge
+from worker.relay.handler import Received
+from worker.relay.lanes import Lanes
+from worker.relay.ports import Delivery
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Receives from jobs queues and from ``aui.dropped``.
+
+    Args:
+        lanes: where received jobs wait for their turn.
+        rules: the contract's limits.
+        partitions: the number of partitions a slot is mapped to.
+        new_id: makes ids for jobs that came without one.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes[Received],
+        rules: JobRules,
+        partitions: int,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._lanes = lanes
+        self._rules = rules
+        self._partitions = partitions
+        self._new_id = new_id
+
+    def receive(self, delivery: Delivery) -> None:
+        """Take a delivery of a jobs queue; never raises."""
+        received = self._decoded(delivery)
+        self._lanes.put(self._lane(received), received)
+
+    def receive_dropped(self, delivery: Delivery) -> None:
+        """Take a job that the broker gave up: it only gets its dead letter; never raises."""
+        envelope, verdict = dropped_from(delivery.envelope)
+        address = address_of(envelope, self._rules, self._new_id)
+        base = base_of_dropped(envelope)
+        received = Received(delivery, address, base, problem=verdict)
+        self._lanes.put(("dropped", address.network, address.task_id), received)
+
+    def _decoded(self, delivery: Delivery) -> Received:
+        envelope = delivery.envelope
+        try:
+            job = decode_job(envelope, self._rules, self._new_id)
+        except InvalidJob as error:
+            problem = judge(Source.INVALID_JOB, detail=str(error))
+        except Exception as error:
+            log.exception("a bug while decoding a job")
+            problem = judge(Source.BUG, detail=type(error).__name__)
+        else:
+            return Received(delivery, job.address, job.attempt_base, job)
+        address = address_of(envelope, self._rules, self._new_id)
+        base = ATTEMPTS_PER_DELIVERY * envelope.delivery_count
+        return Received(delivery, address, base, problem=problem, on_hub=False)
+
+    def _lane(self, received: Received) -> Hashable:
+        """Name the lane: the task's, the user's, or that of jobs on their way to either.
+
+        Forwarding has lanes of its own, so that a long turn never holds up a queue of jobs that
+        are only to be moved on.
+        """
+        address, routing_key = received.address, received.delivery.envelope.routing_key
+        if received.job is None:
+            return ("invalid", address.job_id)
+        if address.task_id is not None:
+            kind, key = "task", address.task_id
+        else:
+            kind, key = "user", address.user_id or ""
+        placed = in_place(key, routing_key, self._partitions)
+        return (kind if placed else f"forward {kind}", address.network, key)

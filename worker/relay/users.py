@@ -1,0 +1,83 @@
+"""Finds the task that a job by user belongs to, or makes one.
+
+A user's task is remembered, so that two quick messages of a new user are one conversation: the
+list that AUI shows may lag behind.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from worker.core.conversation import Task, already_made_for, latest
+from worker.core.job import Job
+from worker.relay.ports import Agent
+
+REMEMBERED = 20_000
+
+
+class Users:
+    """Knows the latest task of each user it has met lately.
+
+    Args:
+        agents: AUI, by network.
+    """
+
+    def __init__(self, agents: Mapping[str, Agent]) -> None:
+        self._agents = agents
+        self._tasks: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    async def task_for(
+        self, job: Job, *, repeated: bool, published_at: float | None
+    ) -> tuple[str, Task | None]:
+        """Return the id of the task to continue, and the task itself if it was just made.
+
+        Args:
+            job: a job by user.
+            repeated: an earlier delivery or attempt may have made the task already.
+            published_at: the job's timestamp in seconds since 1970, if it has one.
+
+        Raises:
+            AgentUnavailable: AUI did not say.
+        """
+        address = job.address
+        agent, user_id = self._agents[address.network], address.user_id or ""
+        known = self._tasks.get((address.network, user_id))
+        if job.new_conversation:
+            found = None
+            if repeated:
+                found = await self._made_before(agent, user_id, job.text, published_at)
+        elif known is not None:
+            return known, None
+        else:
+            found = await self._latest(agent, user_id)
+        task = found or await agent.create_task(user_id)
+        self._remember(address.network, user_id, task.id)
+        made_by_job = found is None or job.new_conversation
+        return task.id, task if made_by_job else None
+
+    def forget(self, network: str, user_id: str, task_id: str) -> None:
+        """Forget a task that AUI does not know any more."""
+        if self._tasks.get((network, user_id)) == task_id:
+            del self._tasks[network, user_id]
+
+    async def _latest(self, agent: Agent, user_id: str) -> Task | None:
+        first = await agent.list_tasks(user_id)
+        tasks = list(first.tasks)
+        if first.last > 1:
+            tasks += (await agent.list_tasks(user_id, first.last)).tasks
+        return latest(tasks)
+
+    async def _made_before(
+        self, agent: Agent, user_id: str, text: str, published_at: float | None
+    ) -> Task | None:
+        newest = await self._latest(agent, user_id)
+        if newest is None:
+            return None
+        history = await agent.history(newest.id)
+        ours = already_made_for(text, newest, history, published_at)
+        return newest if ours else None
+
+    def _remember(self, network: str, user_id: str, task_id: str) -> None:
+        self._tasks[network, user_id] = task_id
+        self._tasks.move_to_end((network, user_id))
+        if len(self._tasks) > REMEMBERED:
+            self._tasks.popitem(last=False)
