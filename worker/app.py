@@ -47,6 +47,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready = asyncio.Event()
 
         worker = settings.worker
@@ -75,9 +76,11 @@ class Worker:
         try:
             await self._until_stopped(self._start())
             await self._until_stopped(self._stopping.wait())
+            log.info("stopping: finishing what runs")
         finally:
             self.ready.clear()
             await self._stop()
+        log.info("stopped")
 
     async def _start(self) -> None:
         self._spawn(self._consuming.run())
@@ -85,8 +88,8 @@ class Worker:
         self._spawn(self._publishing.run())
         await self._publishing.session()
         self._spawn(self._exchanges.run())
-        self._consumer_tasks = [asyncio.create_task(one.run()) for one in self._consumers]
-        self._background |= set(self._consumer_tasks)
+        for consumer in self._consumers:
+            self._spawn(consumer.run())
         await asyncio.gather(*(one.started.wait() for one in self._consumers))
         self.ready.set()
         names = ", ".join(self._settings.networks)
@@ -101,14 +104,11 @@ class Worker:
         task = asyncio.create_task(step)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            while not task.done() and not stopping.done():
-                done, _ = await asyncio.wait(
-                    {task, stopping, *self._background}, return_when=asyncio.FIRST_COMPLETED
-                )
-                for broken in done & self._background:
-                    broken.result()
-            if task.done():
-                task.result()
+            either: list[asyncio.Future[Any]] = [task, stopping, self._broken]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (self._broken, task):
+                if ended.done():
+                    ended.result()
         finally:
             for each in (task, stopping):
                 each.cancel()
@@ -122,7 +122,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await asyncio.gather(*(agent.aclose() for agent in self._agents.values()))
-        log.info("stopped")
+        self._broken.cancel()
 
     async def _drain(self) -> bool:
         """Let what runs finish, within the grace period and unless hurried."""
@@ -136,7 +136,16 @@ class Worker:
         return await self._lanes.drain(0)
 
     def _spawn(self, life: Coroutine[Any, Any, None]) -> None:
-        self._background.add(asyncio.create_task(life))
+        """Run a part of us in the background; if it breaks, all of us ends."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and not self._broken.done():
+                ended_early = RuntimeError(f"{task.get_coro()} ended")
+                self._broken.set_exception(task.exception() or ended_early)
+
+        task = asyncio.create_task(life)
+        task.add_done_callback(ended)
+        self._background.add(task)
 
     async def _establish(self, session: Session) -> None:
         worker = self._settings.worker

@@ -6,6 +6,8 @@ that names the variable and never shows its value.
 
 import re
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -144,6 +146,7 @@ class WorkerSettings(BaseSettings):
 S = TypeVar("S", bound=BaseSettings)
 
 
+@dataclass(frozen=True)
 class Settings:
     """All settings of a worker.
 
@@ -153,10 +156,9 @@ class Settings:
         worker: everything else.
     """
 
-    def __init__(self, amqp: AmqpSettings, aui: AuiSettings, worker: WorkerSettings) -> None:
-        self.amqp_url = amqp.url.get_secret_value()
-        self.networks = _networks(aui)
-        self.worker = worker
+    amqp_url: str = field(repr=False)
+    networks: Mapping[str, Network]
+    worker: WorkerSettings
 
     @property
     def secrets(self) -> list[str]:
@@ -172,9 +174,7 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: naming the variable; holds no secret.
     """
-    return Settings(
-        _read(AmqpSettings, "AMQP_"), _read(AuiSettings, "AUI_"), _read(WorkerSettings, "WORKER_")
-    )
+    return Settings(load_amqp_url(), load_networks(), load_worker_settings())
 
 
 def load_amqp_url() -> str:
@@ -184,6 +184,24 @@ def load_amqp_url() -> str:
         ConfigurationError: it is wrong.
     """
     return _read(AmqpSettings, "AMQP_").url.get_secret_value()
+
+
+def load_networks() -> dict[str, Network]:
+    """Read AUI's networks.
+
+    Raises:
+        ConfigurationError: one is wrong, or there is none.
+    """
+    return _networks(_read(AuiSettings, "AUI_"))
+
+
+def load_worker_settings() -> WorkerSettings:
+    """Read how the worker works.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    return _read(WorkerSettings, "WORKER_")
 
 
 def _read(kind: type[S], prefix: str) -> S:

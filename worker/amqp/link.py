@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 from aiormq.exceptions import (
     AuthenticationError,
-    ConnectionNotAllowed,
+    InvalidFrameError,
     ProbableAuthenticationError,
 )
 from yarl import URL
@@ -238,6 +238,7 @@ def _refusal(error: BaseException | None) -> str | None:
     """Say what is wrong with the settings, if that is why no connection could be made."""
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return "refused the user name or password"
-    if isinstance(error, ConnectionNotAllowed) or "NOT_ALLOWED" in str(error):
-        return f"refused the virtual host: {error}"
+    # RabbitMQ answers Connection.Open with a Close, whose text the client library leaves out.
+    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
+        return "refused the virtual host: it is not there, or not for this user"
     return None

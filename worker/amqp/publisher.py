@@ -36,8 +36,10 @@ class ReplyPublisher:
     async def update(self, reply: Reply) -> None:
         """Publish an update, without waiting for its confirm."""
         await self._hub.ready()
+        if reply.address.reply_to is not None:
+            await self._direct.ready()
         await self._window.acquire()
-        task = asyncio.create_task(self._update(reply))
+        task = asyncio.create_task(self._confirmed(reply, self._once(reply)))
         self._unconfirmed.add(task)
         task.add_done_callback(self._unconfirmed.discard)
 
@@ -66,16 +68,23 @@ class ReplyPublisher:
             tasks.append(asyncio.create_task(place))
         return tasks
 
-    async def _update(self, reply: Reply) -> None:
-        """Publish an update once: should it get lost with the link, the next one has its text."""
+    def _once(self, reply: Reply) -> list["asyncio.Task[Placed]"]:
+        """Start to publish an update, behind all that was started before, and only once.
+
+        Should it get lost with the link, the next one has its text.
+        """
+        message, to, tasks = reply_message(reply), reply.address.reply_to, []
+        if reply.on_hub:
+            publish = self._hub.publish(HUB, reply.routing_key, message, mandatory=False)
+            tasks.append(asyncio.create_task(publish))
+        if to is not None:
+            publish = self._direct.publish("", to, reply_message(reply), mandatory=False)
+            tasks.append(asyncio.create_task(publish))
+        return tasks
+
+    async def _confirmed(self, reply: Reply, publishes: list["asyncio.Task[Placed]"]) -> None:
         try:
-            to = reply.address.reply_to
-            if reply.on_hub:
-                await self._hub.publish(
-                    HUB, reply.routing_key, reply_message(reply), mandatory=False
-                )
-            if to is not None:
-                await self._direct.publish("", to, reply_message(reply), mandatory=False)
+            await asyncio.gather(*publishes)
         except LinkLost as error:
             log.debug("update %s lost: %s", reply.message_id, error)
         finally:

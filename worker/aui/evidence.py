@@ -4,6 +4,7 @@ Foreign exceptions end here: their texts can hold the URL with the key, so none 
 unredacted, and none is chained.
 """
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from websockets.exceptions import ConnectionClosed
@@ -66,6 +67,9 @@ def _seconds(retry_after: str | None, now: float) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
+        date = parsedate_to_datetime(retry_after)
+    except (ValueError, OverflowError):
         return None
+    # An HTTP date is in UTC, also where it does not say so (RFC 9110 section 5.6.7).
+    in_utc = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return max(0.0, in_utc.timestamp() - now)

@@ -14,6 +14,8 @@ WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a task id, network or channel may be: each becomes a word of a routing key."""
 
 MAX_USER_ID_BYTES = 256
+TASK_BYTES = len('"task_id":"",') + 64
+"""What :func:`with_task` adds to a body, at the most."""
 
 
 def is_word(value: object) -> bool:
@@ -61,10 +63,7 @@ def user_id_of(body: dict[str, Any]) -> str | None:
     user_id = body["user_id"]
     if not isinstance(user_id, str) or not user_id.strip():
         raise InvalidJob("user_id", f"must be text, not {shown(user_id)}")
-    try:
-        size = len(user_id.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise InvalidJob("user_id", "must be valid Unicode") from None
+    size = _size("user_id", user_id)
     if size > MAX_USER_ID_BYTES:
         raise InvalidJob("user_id", f"{size} bytes are above the limit of {MAX_USER_ID_BYTES}")
     return user_id
@@ -79,6 +78,7 @@ def text_of(body: dict[str, Any]) -> str:
         raise InvalidJob("text", f"must be text, not {shown(text)}")
     if not text.strip():
         raise InvalidJob("text", "must not be empty")
+    _size("text", text)
     return text
 
 
@@ -117,6 +117,14 @@ def shown(value: object) -> str:
     """Show a value in an error, shortened: a producer's mistake may be megabytes long."""
     shown = ascii(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _size(field: str, text: str) -> int:
+    """Count the bytes of a text; half an emoji, as JavaScript cuts them, is no text."""
+    try:
+        return len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidJob(field, "must be valid Unicode") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

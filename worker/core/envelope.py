@@ -7,6 +7,9 @@ from typing import Any
 
 from worker.core import headers as h
 
+MAX_DELIVERY_COUNT = 2**20
+"""Above the delivery limit of any of our queues; more can only be a producer's own header."""
+
 
 @dataclass(frozen=True, slots=True)
 class Properties:
@@ -55,4 +58,4 @@ class Envelope:
         """
         count = self.properties.headers.get(h.DELIVERY_COUNT, 0)
         counted = count if isinstance(count, int) and count > 0 else 0
-        return max(counted, int(self.redelivered))
+        return max(min(counted, MAX_DELIVERY_COUNT), int(self.redelivered))

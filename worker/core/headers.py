@@ -1,5 +1,8 @@
 """The AMQP headers of the contract, by the names other programs know them by."""
 
+from collections.abc import Mapping
+from typing import Any
+
 CHANNEL = "aui-channel"
 UPDATES = "aui-updates"
 CONVERSATION = "aui-conversation"
@@ -32,3 +35,26 @@ ORIGINAL = "aui-orig-"
 
 DELIVERY_COUNT = "x-delivery-count"
 DEATHS = "x-death"
+
+_SCALAR_BYTES = 25
+"""The longest number or time in a frame: 64 bits written in words, with their length and type."""
+
+
+def size_of(headers: Mapping[str, Any]) -> int:
+    """Return how many bytes headers take up in a frame, at the most, however deep they are."""
+    size, rest = 0, list[Any]([headers])
+    while rest:
+        match rest.pop():
+            case Mapping() as table:
+                size += 5 + sum(1 + len(name.encode("utf-8", "replace")) for name in table)
+                rest += table.values()
+            case list() | tuple() as items:
+                size += 5
+                rest += items
+            case str() as text:
+                size += 5 + len(text.encode("utf-8", "replace"))
+            case bytes() | bytearray() as raw:
+                size += 5 + len(raw)
+            case _:
+                size += _SCALAR_BYTES
+    return size

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from worker.core import headers as h
 from worker.core.body import (
     MAX_USER_ID_BYTES,
+    TASK_BYTES,
     WORD,
     is_word,
     parse_body,
@@ -125,7 +126,7 @@ def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
     properties = envelope.properties
     channel = properties.headers.get(h.CHANNEL)
     body: object = None
-    if len(envelope.body) <= rules.max_bytes:
+    if len(envelope.body) <= _max_bytes(envelope, rules):
         try:
             body = json.loads(envelope.body)
         except (ValueError, RecursionError):
@@ -162,16 +163,25 @@ def attempt_base(envelope: Envelope) -> int:
 
 
 def _check_size(envelope: Envelope, rules: JobRules) -> None:
-    if len(envelope.body) > rules.max_bytes:
-        size = len(envelope.body)
-        raise InvalidJob("body", f"{size} bytes are above the limit of {rules.max_bytes}")
-    size = sum(len(name) + _size(value) for name, value in envelope.properties.headers.items())
+    size, limit = len(envelope.body), _max_bytes(envelope, rules)
+    if size > limit:
+        raise InvalidJob("body", f"{size} bytes are above the limit of {limit}")
+    headers = envelope.properties.headers
+    size = h.size_of({name: value for name, value in headers.items() if _of_producer(name)})
     if size > MAX_HEADER_BYTES:
         raise InvalidJob("headers", f"{size} bytes are above the limit of {MAX_HEADER_BYTES}")
 
 
-def _size(value: object) -> int:
-    return len(value) if isinstance(value, str | bytes | bytearray) else len(repr(value))
+def _max_bytes(envelope: Envelope, rules: JobRules) -> int:
+    """Return the limit of a body: a copy may have grown by the task id put into it."""
+    copied = h.ATTEMPT_BASE in envelope.properties.headers
+    return rules.max_bytes + (TASK_BYTES if copied else 0)
+
+
+def _of_producer(name: str) -> bool:
+    """Tell whether the producer wrote a header: a copy must not be refused for what was added."""
+    added = name.startswith(("x-", h.ORIGINAL)) or name in (h.ATTEMPT_BASE, h.MAYBE_SENT)
+    return not added
 
 
 def _check_job_id(properties: Properties) -> None:

@@ -6,6 +6,7 @@ All of them move to ``aui-orig-*``; everything else stays.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -14,14 +15,20 @@ from typing import Any
 
 from worker.core import headers as h
 from worker.core.envelope import Envelope, Properties
-from worker.core.job import MAX_HEADER_BYTES, Address
+from worker.core.job import Address
 from worker.core.reply import NO_TASK, failure_of
 from worker.core.verdict import Verdict
 
+MAX_KEPT_BYTES = 48 * 1024
+"""All a valid job's own headers, and the broker's as far as they fit into one frame with ours."""
 MAX_TEXT_BYTES = 16 * 1024
 MAX_ERROR_BYTES = 16 * 1024
 MAX_ATTEMPTS_BYTES = 16 * 1024
+MAX_DETAIL_BYTES = 1024
 MAX_NAME_BYTES = 255
+MAX_DEPTH = 32
+MAX_FLOAT = 3.4028234663852886e38
+"""The client library writes 32-bit floats, and fails on a larger one."""
 _MOVED = ("CC", "BCC")
 
 
@@ -63,11 +70,12 @@ def copied(properties: Properties, added: Mapping[str, Any]) -> Properties:
         added: headers to add; they win over the original's.
     """
     kept: dict[str, Any] = {}
-    for name, value in _bounded(properties.headers).items():
+    for name, value in properties.headers.items():
         moved = name in _MOVED or name.startswith("x-")
         name = h.ORIGINAL + name if moved else name
         if len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
             kept[name] = encodable(value)
+    kept = _bounded(kept)
     for name, value in (("user_id", properties.user_id), ("expiration", properties.expiration)):
         if value is not None:
             kept[h.ORIGINAL + name] = value
@@ -115,21 +123,34 @@ def cut(text: str, size: int) -> str:
     return raw.decode("utf-8") if len(raw) <= size else raw[:size].decode("utf-8", "ignore")
 
 
-def encodable(value: Any) -> Any:
+def encodable(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Return a header value that any AMQP client can send again, as like it as can be."""
     match value:
-        case None | bool() | float() | datetime() | bytearray():
+        case dict() | list() | tuple() if depth == 0:
+            return repr(value)
+        case dict():
+            return {
+                cut(str(name), MAX_NAME_BYTES): encodable(item, depth - 1)
+                for name, item in value.items()
+            }
+        case list() | tuple():
+            return [encodable(item, depth - 1) for item in value]
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    match value:
+        case None | bool() | datetime() | bytearray():
             return value
         case int():
             return value if -(2**63) <= value < 2**63 else str(value)
+        case float():
+            return str(value) if MAX_FLOAT < abs(value) < math.inf else value
         case bytes():
             return bytearray(value)
         case str():
             return value.encode("utf-8", "replace").decode("utf-8")
-        case dict():
-            return {cut(str(name), MAX_NAME_BYTES): encodable(item) for name, item in value.items()}
-        case list() | tuple():
-            return [encodable(item) for item in value]
         case Decimal():
             return str(value)
         case _:
@@ -137,23 +158,22 @@ def encodable(value: Any) -> Any:
 
 
 def _bounded(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave the largest headers out of a set that would not fit into one frame with ours."""
-    sized = sorted((_size(value) + len(name), name) for name, value in headers.items())
-    kept, total = dict(headers), sum(size for size, _ in sized)
-    while total > MAX_HEADER_BYTES:
-        size, name = sized.pop()
+    """Leave out what would not fit into one frame with ours: moved headers first, the largest."""
+    sized = sorted(
+        (name.startswith(h.ORIGINAL), h.size_of({name: value}), name)
+        for name, value in headers.items()
+    )
+    kept, total = dict(headers), sum(size for _, size, _ in sized)
+    while total > MAX_KEPT_BYTES:
+        _, size, name = sized.pop()
         total -= size
         del kept[name]
     return kept
 
 
-def _size(value: object) -> int:
-    return len(value) if isinstance(value, str | bytes | bytearray) else len(repr(value))
-
-
 def _attempts(attempts: Sequence[AttemptRecord]) -> str:
     """Write the attempts as JSON, the oldest left out where they are too many."""
-    rows = [asdict(attempt) for attempt in attempts]
+    rows = [asdict(row) | {"detail": cut(row.detail, MAX_DETAIL_BYTES)} for row in attempts]
     written = json.dumps(rows)
     while len(written) > MAX_ATTEMPTS_BYTES:
         rows.pop(0)

@@ -14,6 +14,8 @@ from typing import Any
 UPDATED = "thread-message-text-content-updated"
 _UPDATES = (UPDATED, "streaming_update")
 """The documents' and the SDK's name of an update, and the one AUI's Python examples use."""
+_TOLD_BY = ("status_code", "statusCode", "detail", "errors")
+"""The fields that tell an error, status or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def read_failure(raw: bytes, http_status: int | None = None) -> Failure:
         status = http_status
     description = body.get("description")
     message = body.get("message")
-    if status is not None and isinstance(description, str) and isinstance(message, str):
+    whole = status is not None and body.get("status_code") == status
+    if whole and isinstance(description, str) and isinstance(message, str):
         return Failure(payload=raw, status_code=status, message=message)
     told = body.get("detail", body.get("errors"))
     message = message if isinstance(message, str) else _words(told)
@@ -116,7 +119,11 @@ def failure_payload(
         "message": message,
         "extra_data": extra,
     }
-    return json.dumps(payload, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    try:
+        written = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+    except (RecursionError, ValueError):  # too deep to nest once more, or NaN: no JSON
+        written = json.dumps(payload | {"extra_data": {}}, ensure_ascii=False)
+    return written.encode("utf-8", "backslashreplace")
 
 
 def parse_object(raw: bytes) -> dict[str, Any] | None:
@@ -131,7 +138,8 @@ def parse_object(raw: bytes) -> dict[str, Any] | None:
 def _is_failure(body: dict[str, Any]) -> bool:
     if _status_of(body) is not None:
         return True
-    return ("detail" in body or "errors" in body) and "id" not in body and "event" not in body
+    told = any(name in body for name in _TOLD_BY)
+    return told and "id" not in body and _event_of(body) is None
 
 
 def _is_answer(body: dict[str, Any]) -> bool:
@@ -170,8 +178,10 @@ def _text_of(body: dict[str, Any]) -> str:
 def _status_of(body: dict[str, Any]) -> int | None:
     status = body.get("status_code", body.get("statusCode"))
     if isinstance(status, str) and status.isascii() and status.isdigit():
-        status = int(status[:4])
-    return status if isinstance(status, int) and not isinstance(status, bool) else None
+        status = int(status[:5])
+    if not isinstance(status, int) or isinstance(status, bool):
+        return None
+    return status if 0 <= status < 10_000 else None
 
 
 def _words(told: object) -> str:

@@ -46,6 +46,7 @@ class Users:
             if repeated:
                 found = await self._made_before(agent, user_id, job.text, published_at)
         elif known is not None:
+            self._tasks.move_to_end((address.network, user_id))
             return known, None
         else:
             found = await self._latest(agent, user_id)

@@ -1,0 +1,46 @@
+"""``aui-worker sandbox``: an AUI of one's own."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from worker.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from worker.sandbox import Sandbox
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.")] = 8090,
+    api_key: Annotated[str, typer.Option(help="The key to accept.")] = "API_KEY_sandbox",
+    dialect: Annotated[
+        Literal["docs", "sdk"], typer.Option(help="Speak like the documents or like the SDK.")
+    ] = "docs",
+    pace: Annotated[float, typer.Option(help="Seconds between two words.")] = 0.04,
+) -> None:
+    """Run a sandbox of AUI's API, which misbehaves on demand ('!1011 after=3 | hello')."""
+    sandbox_class = load_sandbox()
+
+    def tell(started: "Sandbox") -> None:
+        print(f"sandbox of AUI on {started.base_url}  (Ctrl-C stops it)")
+        print(f"  AUI_BASE_URL={started.base_url} AUI_NETWORK_API_KEY={api_key} aui-worker run")
+
+    server = sandbox_class(api_key=api_key, dialect=dialect, word_delay=pace, host=host, port=port)
+    asyncio.run(server.run_forever(tell))
+
+
+def load_sandbox() -> "type[Sandbox]":
+    """Import the sandbox, which needs an extra.
+
+    Raises:
+        ConfigurationError: the extra is not installed.
+    """
+    try:
+        from worker.sandbox import Sandbox
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the sandbox needs {error.name}: pip install 'aui-worker[sandbox]'"
+        ) from None
+    return Sandbox
