@@ -52,38 +52,79 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
         await asyncio.gather(life, ready, return_exceptions=True)
 
 
+@dataclass(frozen=True)
+class Got:
+    """One message as a subscriber got it."""
+
+    body: bytes
+    headers: dict[str, Any]
+    exchange: str
+    routing_key: str
+    type: str | None
+    message_id: str | None
+    correlation_id: str | None
+    content_type: str | None
+    delivery_mode: int | None
+    priority: int | None
+    user_id: str | None
+    expiration: object
+    app_id: str | None
+
+
+def got(message: AbstractIncomingMessage) -> Got:
+    """Read a message of the client library."""
+    return Got(
+        body=message.body,
+        headers=dict(message.headers),
+        exchange=message.exchange or "",
+        routing_key=message.routing_key or "",
+        type=message.type,
+        message_id=message.message_id,
+        correlation_id=message.correlation_id,
+        content_type=message.content_type,
+        delivery_mode=message.delivery_mode,
+        priority=message.priority,
+        user_id=message.user_id,
+        expiration=message.expiration,
+        app_id=message.app_id,
+    )
+
+
 @dataclass
 class Inbox:
     """Messages of one queue, in the order in which they came."""
 
-    messages: list[AbstractIncomingMessage] = field(default_factory=list)
+    messages: list[Got] = field(default_factory=list)
     stirred: asyncio.Condition = field(default_factory=asyncio.Condition)
+    by_job: dict[object, list[Got]] = field(default_factory=dict)
 
     async def take(self, message: AbstractIncomingMessage) -> None:
         """Keep a message."""
         async with self.stirred:
-            self.messages.append(message)
+            taken = got(message)
+            self.messages.append(taken)
+            self.by_job.setdefault(taken.headers.get("aui-job-id"), []).append(taken)
             self.stirred.notify_all()
         await message.ack()
 
     async def until(
-        self, enough: Callable[[list[AbstractIncomingMessage]], bool], patience: float = PATIENCE
-    ) -> list[AbstractIncomingMessage]:
+        self, enough: Callable[[list[Got]], bool], patience: float = PATIENCE
+    ) -> list[Got]:
         """Wait until what came is enough, and return all of it."""
         async with asyncio.timeout(patience), self.stirred:
             await self.stirred.wait_for(lambda: enough(self.messages))
         return self.messages
 
-    async def ended(self, job_id: str, patience: float = PATIENCE) -> AbstractIncomingMessage:
+    async def ended(self, job_id: str, patience: float = PATIENCE) -> Got:
         """Wait for the terminal reply of a job."""
         await self.until(lambda _: bool(self.terminals(job_id)), patience)
         return self.terminals(job_id)[0]
 
-    def of(self, job_id: str) -> list[AbstractIncomingMessage]:
+    def of(self, job_id: str) -> list[Got]:
         """Return what came about one job."""
-        return [m for m in self.messages if m.headers.get("aui-job-id") == job_id]
+        return self.by_job.get(job_id, [])
 
-    def terminals(self, job_id: str) -> list[AbstractIncomingMessage]:
+    def terminals(self, job_id: str) -> list[Got]:
         """Return the terminal replies of a job."""
         return [m for m in self.of(job_id) if m.type in TERMINAL]
 
@@ -133,9 +174,7 @@ class Bench:
         if key is None and not isinstance(body, bytes):
             key = slot_of(str(body.get("task_id") or body.get("user_id") or ""))
         properties.setdefault("message_id", uuid.uuid4().hex)
-        message = aio_pika.Message(
-            raw, headers=dict(headers or {}), delivery_mode=2, **properties
-        )
+        message = aio_pika.Message(raw, headers=dict(headers or {}), delivery_mode=2, **properties)
         exchange = await self.jobs()
         await exchange.publish(message, key or "00", mandatory=True)
         return str(properties["message_id"])

@@ -55,9 +55,7 @@ async def test_the_letter_is_kept_before_the_subscriber_is_told(
     assert [m.exchange for m in both.messages] == ["aui.dead", "aui.replies"]
 
 
-async def test_a_settled_job_leaves_its_queue(
-    at: Bench, amqp_url: str, sandbox: Sandbox
-) -> None:
+async def test_a_settled_job_leaves_its_queue(at: Bench, amqp_url: str, sandbox: Sandbox) -> None:
     """After the worker is gone, neither answered nor dead-lettered jobs come back."""
     async with working(settings(amqp_url, sandbox, at.network)):
         hub = await at.hub()

@@ -13,9 +13,7 @@ from worker.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 
-async def test_updates_grow_in_order_and_the_final_is_last(
-    served: Bench, sandbox: Sandbox
-) -> None:
+async def test_updates_grow_in_order_and_the_final_is_last(served: Bench, sandbox: Sandbox) -> None:
     """Every update extends the one before, seq has no gap, and the final has the whole text."""
     hub = await served.hub()
 
@@ -92,9 +90,7 @@ async def test_reply_to_gets_replies_of_every_kind(served: Bench, sandbox: Sandb
     }
 
 
-async def test_direct_reply_to_works_as_for_any_rpc_client(
-    served: Bench, sandbox: Sandbox
-) -> None:
+async def test_direct_reply_to_works_as_for_any_rpc_client(served: Bench, sandbox: Sandbox) -> None:
     """A caller that consumes amq.rabbitmq.reply-to gets its answer, and nothing is unclaimed."""
     done = asyncio.Event()
     kinds: list[str | None] = []

@@ -141,4 +141,3 @@ async def test_an_upgrade_that_fails_once_is_tried_again(
     assert final.type == FINAL
     assert final.headers["aui-attempt"] == 2
     assert len(sandbox.store.user_messages(task.id)) == 1
-

@@ -12,9 +12,7 @@ from worker.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_new_user_gets_a_task_and_it_is_announced(
-    served: Bench, sandbox: Sandbox
-) -> None:
+async def test_a_new_user_gets_a_task_and_it_is_announced(served: Bench, sandbox: Sandbox) -> None:
     """`created` comes first with AUI's task object, then the answer, all with the user id."""
     hub = await served.hub()
 
@@ -59,9 +57,7 @@ async def test_a_known_user_goes_on_in_the_latest_task(
         Sandbox(api_key=CANARY, word_delay=0.0, newest_first=newest_first) as sandbox,
         working(settings(amqp_url, sandbox, at.network)),
     ):
-        old = [
-            sandbox.create_task("known", f"{0x60000000 + n:08x}{n:016x}") for n in range(120)
-        ]
+        old = [sandbox.create_task("known", f"{0x60000000 + n:08x}{n:016x}") for n in range(120)]
         latest = sandbox.create_task("known")
         hub = await at.hub()
 

@@ -1,0 +1,70 @@
+"""The sandbox's own routes order faults and tell the state, without a key."""
+# ruff: noqa: D103 - a test's name is its sentence
+
+import json
+
+import httpx
+import pytest
+
+from tests.unit.sandbox.client import KEY, Client, until
+from worker.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def url(sandbox: Sandbox) -> str:
+    """Where the sandbox's own routes are."""
+    return sandbox.admin_url
+
+
+async def test_an_order_is_carried_out(http: httpx.AsyncClient, url: str) -> None:
+    orders = {"rest": {"status": 429, "retry_after": 2, "times": 1}}
+    answered = await http.post(f"{url}/faults", json=orders, headers={"x-network-api-key": ""})
+    assert (answered.status_code, answered.json()) == (200, {"faults": orders})
+    limited = await http.get("/tasks?user_id=u")
+    assert (limited.status_code, limited.headers["retry-after"]) == (429, "2")
+    assert (await http.get("/tasks?user_id=u")).status_code == 200
+
+
+async def test_orders_are_cleared(http: httpx.AsyncClient, url: str) -> None:
+    await http.post(f"{url}/faults", json={"rest": {}})
+    assert (await http.get("/tasks?user_id=u")).status_code == 503
+    assert (await http.delete(f"{url}/faults")).json() == {"faults": {}}
+    assert (await http.get("/tasks?user_id=u")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ('{"upgrde": {}}', "unknown fault 'upgrde'"),
+        ("[]", "faults are a JSON object"),
+        ("{", "body"),
+    ],
+)
+async def test_a_wrong_order_is_explained(
+    http: httpx.AsyncClient, url: str, body: str, complaint: str
+) -> None:
+    answered = await http.post(f"{url}/faults", content=body)
+    assert answered.status_code == 422
+    assert complaint in answered.json()["detail"]
+
+
+async def test_the_state_counts_what_there_is(
+    sandbox: Sandbox, client: Client, http: httpx.AsyncClient, url: str
+) -> None:
+    task = sandbox.create_task("u")
+    sandbox.fault(connect={"delay": 0, "times": 9})
+    async with client.connect() as socket:
+        await socket.send(json.dumps({"task_id": task.id, "text": "!stall seconds=1000"}))
+        await socket.recv()
+        assert (await http.get(f"{url}/state")).json() == {
+            "open_sockets": 1,
+            "running_turns": 1,
+            "tasks": 1,
+            "user_messages": 1,
+            "faults": {"connect": {"delay": 0, "times": 8}},
+        }
+    await until(lambda: sandbox.state()["open_sockets"] == 0)
+    assert sandbox.state()["running_turns"] == 1
+    assert KEY not in (await http.get(f"{url}/state")).text
