@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from worker.amqp.declare import TopologyMode
 from worker.aui.network import BASE_URLS, Network, Region, WsAuth
@@ -41,13 +41,22 @@ def _config(prefix: str) -> SettingsConfigDict:
 
 def _check_key(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
-    if not key or not key.isprintable() or any(letter.isspace() for letter in key):
-        raise ValueError("must be a key without spaces or control characters")
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("must be a key of ASCII, without spaces or control characters")
     return value
 
 
+def _parts(url: str) -> SplitResult:
+    """Split a URL; one without a host if it is none (urlsplit's own error may show the value)."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else SplitResult("", "", "", "", "")
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def _check_amqp_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
+    parts = _parts(value.get_secret_value())
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
         raise ValueError("must look like amqp://user:password@host:5672/vhost (or amqps)")
     if "no_verify_ssl" in parse_qs(parts.query):
@@ -57,8 +66,9 @@ def _check_amqp_url(value: SecretStr) -> SecretStr:
 
 def _check_url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+        parts = _parts(value)
+        more = parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme not in schemes or not parts.hostname or more:
             raise ValueError(f"must be a plain {' or '.join(schemes)} URL")
         return value
 
@@ -75,7 +85,7 @@ def _check_pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is no regular expression (position {error.pos})") from None
     return value
 
 
@@ -98,6 +108,9 @@ class AmqpSettings(BaseSettings):
 
 class NetworkSettings(BaseModel):
     """``AUI_NETWORKS__<name>__*``: one more network."""
+
+    # A misspelt region must not send a network's key to the other one.
+    model_config = ConfigDict(extra="forbid")
 
     api_key: ApiKey
     region: Region | None = None
@@ -207,6 +220,11 @@ def load_worker_settings() -> WorkerSettings:
 def _read(kind: type[S], prefix: str) -> S:
     try:
         return kind()
+    except SettingsError as error:
+        # A mapping that is no JSON; only the name of its field is told, its cause holds the value.
+        named = re.search(r'field "(\w+)"', str(error))
+        name = named[1].upper() if named else "*"
+        raise ConfigurationError(f"{prefix}{name}: is no JSON") from None
     except ValidationError as error:
         # Only place and message: the rest of the error may hold what was in other variables.
         problems = [

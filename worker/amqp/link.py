@@ -21,6 +21,7 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from worker.amqp.guard import guarded, told
+from worker.amqp.tolerant import tolerate_odd_properties
 from worker.core.errors import ConfigurationError, LinkLost
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -149,6 +150,7 @@ class Link:
             ConfigurationError: the broker refused the credentials or the virtual host, or has a
                 topology that the settings contradict, before the link was ever up.
         """
+        tolerate_odd_properties()
         pause = FIRST_PAUSE
         try:
             while True:

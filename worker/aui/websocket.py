@@ -70,9 +70,9 @@ class Sessions:
         """Open a socket and send a request; see :meth:`worker.relay.ports.Agent.converse`."""
         turn = Turn(task_id)
         socket = await self._open(turn, deadline)
-        if socket is not None:
-            await self._send(turn, socket, request)
         try:
+            if socket is not None:
+                await self._send(turn, socket, request, deadline)
             yield SocketConversation(turn, socket, self._timeouts, deadline, self._redactor)
         finally:
             if socket is not None:
@@ -111,10 +111,16 @@ class Sessions:
             turn.ended(Source.CONNECTION_FAILED, detail=described(error, self._redactor))
         return None
 
-    async def _send(self, turn: Turn, socket: ClientConnection, request: bytes) -> None:
+    async def _send(
+        self, turn: Turn, socket: ClientConnection, request: bytes, deadline: float
+    ) -> None:
         turn.sending()
+        allowed, source = _within(self._timeouts.first_text, Source.FIRST_TEXT_TIMEOUT, deadline)
         try:
-            await socket.send(request, text=True)
+            async with asyncio.timeout(allowed):
+                await socket.send(request, text=True)
+        except TimeoutError:
+            turn.ended(source, detail=f"AUI did not take the request within {allowed:.3g} s")
         except ConnectionClosed:
             # What AUI sent before it closed is still to be read, and says why.
             return
@@ -143,6 +149,7 @@ class SocketConversation:
         self._deadline = deadline
         self._redactor = redactor
         self._first_text_by = asyncio.get_running_loop().time() + timeouts.first_text
+        self._close_by: float | None = None
 
     def __aiter__(self) -> AsyncIterator[Update]:
         return self
@@ -173,11 +180,14 @@ class SocketConversation:
         return None
 
     def _allowed(self) -> tuple[float, Source]:
+        now = asyncio.get_running_loop().time()
         if self.turn.closing:
-            return CLOSE_CODE_WAIT, Source.IDLE_TIMEOUT
+            # From the error frame on: what AUI still says does not put the end off.
+            self._close_by = self._close_by or now + CLOSE_CODE_WAIT
+            return self._close_by - now, Source.IDLE_TIMEOUT
         if self.turn.started:
             return _within(self._timeouts.idle, Source.IDLE_TIMEOUT, self._deadline)
-        left = self._first_text_by - asyncio.get_running_loop().time()
+        left = self._first_text_by - now
         return _within(left, Source.FIRST_TEXT_TIMEOUT, self._deadline)
 
 

@@ -36,6 +36,9 @@ ORIGINAL = "aui-orig-"
 DELIVERY_COUNT = "x-delivery-count"
 DEATHS = "x-death"
 
+UNREADABLE = "aui-unreadable-headers"
+"""Stands in for all headers of a message whose table could not be decoded."""
+
 _SCALAR_BYTES = 25
 """The longest number or time in a frame: 64 bits written in words, with their length and type."""
 

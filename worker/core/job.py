@@ -91,7 +91,7 @@ def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
     Raises:
         InvalidJob: it breaks the contract; the error names the first field that does.
     """
-    _check_size(envelope, rules)
+    _check_frame(envelope, rules)
     properties = envelope.properties
     kind = properties.type or MESSAGE_SEND
     if kind != MESSAGE_SEND:
@@ -162,11 +162,13 @@ def attempt_base(envelope: Envelope) -> int:
     return base + ATTEMPTS_PER_DELIVERY * envelope.delivery_count
 
 
-def _check_size(envelope: Envelope, rules: JobRules) -> None:
+def _check_frame(envelope: Envelope, rules: JobRules) -> None:
     size, limit = len(envelope.body), _max_bytes(envelope, rules)
     if size > limit:
         raise InvalidJob("body", f"{size} bytes are above the limit of {limit}")
     headers = envelope.properties.headers
+    if h.UNREADABLE in headers:
+        raise InvalidJob("headers", "cannot be decoded: names must be UTF-8, nesting shallow")
     size = h.size_of({name: value for name, value in headers.items() if _of_producer(name)})
     if size > MAX_HEADER_BYTES:
         raise InvalidJob("headers", f"{size} bytes are above the limit of {MAX_HEADER_BYTES}")

@@ -7,8 +7,9 @@ that no library can leak a key: httpx logs URLs at INFO, websockets at DEBUG.
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 from worker.core.redact import Redactor
 
@@ -22,13 +23,22 @@ _QUIET = ("httpx", "httpcore", "websockets", "aio_pika", "aiormq")
 
 def set_up_logs(style: LogFormat, redactor: Redactor, level: int = logging.INFO) -> None:
     """Send all logs to standard error in one format, redacted."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines(sys.stderr)
     handler.setFormatter(JsonLines(redactor) if style == "json" else ConsoleLines(redactor))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.CRITICAL))
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines; one that cannot be written is told by its logger alone."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Replace the library's way, which prints the arguments as they are, secrets included."""
+        with suppress(OSError, ValueError):  # the stream itself may be what is broken
+            self.stream.write(f"a line of {record.name} could not be logged\n")
 
 
 class JsonLines(logging.Formatter):
