@@ -24,8 +24,10 @@ def sandbox(
     sandbox_class = load_sandbox()
 
     def tell(started: "Sandbox") -> None:
+        # Flushed, for whoever waits for it behind a pipe.
         print(f"sandbox of AUI on {started.base_url}  (Ctrl-C stops it)")
-        print(f"  AUI_BASE_URL={started.base_url} AUI_NETWORK_API_KEY={api_key} aui-worker run")
+        exports = f"AUI_BASE_URL={started.base_url} AUI_NETWORK_API_KEY={api_key}"
+        print(f"  {exports} aui-worker run", flush=True)
 
     server = sandbox_class(api_key=api_key, dialect=dialect, word_delay=pace, host=host, port=port)
     asyncio.run(server.run_forever(tell))
