@@ -185,8 +185,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(amqp_url: str, network: str | None = None) -> AsyncIterator[Bench]:
-    """Connect to the broker; remove the network's queues in the end."""
+async def bench(
+    amqp_url: str, network: str | None = None, *, keep: bool = False
+) -> AsyncIterator[Bench]:
+    """Connect to the broker; remove the network's queues in the end, unless they are to stay."""
     network = network or f"t{uuid.uuid4().hex[:8]}"
     connection = await aio_pika.connect(amqp_url)
     async with connection:
@@ -194,7 +196,8 @@ async def bench(amqp_url: str, network: str | None = None) -> AsyncIterator[Benc
         try:
             yield Bench(channel, network)
         finally:
-            await remove(await connection.channel(), network)
+            if not keep:
+                await remove(await connection.channel(), network)
 
 
 async def remove(channel: AbstractChannel, network: str) -> None:

@@ -53,7 +53,7 @@ async def test_odd_properties_are_read_as_well_as_can_be(
 ) -> None:
     """The job is answered, and so is the next one; nothing reconnects for ever."""
     task = sandbox.create_task("user")
-    hub = await served.hub("*.*.*.final")
+    hub = await served.hub(f"{served.network}.*.*.final")
     body = json.dumps({"task_id": task.id, "text": "odd"}).encode()
 
     exchange, slot = f"aui.jobs.{served.network}", slot_of(task.id).encode()
@@ -68,7 +68,7 @@ async def test_odd_properties_can_be_copied_into_a_dead_letter(
     served: Bench, amqp_url: str, sandbox: Sandbox, case: str
 ) -> None:
     """A letter is written whatever the properties were, and the next job is answered."""
-    hub, dead = await served.hub("*.*.*.final"), await served.dead()
+    hub, dead = await served.hub(f"{served.network}.*.*.final"), await served.dead()
 
     exchange = f"aui.jobs.{served.network}"
     await publish(amqp_url, exchange, b"00", b"no job", *(FINE | UNREADABLE)[case])
@@ -86,7 +86,7 @@ async def test_a_routing_key_in_latin_1_is_forwarded(
 ) -> None:
     """It is no slot, so the job goes to the one of its task."""
     task = sandbox.create_task("user")
-    hub = await served.hub("*.*.*.final")
+    hub = await served.hub(f"{served.network}.*.*.final")
     body = json.dumps({"task_id": task.id, "text": "odd"}).encode()
 
     await publish(amqp_url, f"aui.jobs.{served.network}", b"\xff\xfe", body)

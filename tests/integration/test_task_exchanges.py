@@ -86,7 +86,7 @@ async def test_hundreds_of_tasks_share_lease_queues_of_64(
 ) -> None:
     """Two hundred tasks at once all get their exchange."""
     tasks = [sandbox.create_task("user") for _ in range(200)]
-    hub = await served.hub("*.*.*.final")
+    hub = await served.hub(f"{served.network}.*.*.final")
 
     jobs = [await served.say(task.id, "!final-only") for task in tasks]
     for job in jobs:

@@ -69,17 +69,17 @@ async def test_a_known_user_goes_on_in_the_latest_task(
 
 async def test_a_new_conversation_may_be_asked_for(served: Bench, sandbox: Sandbox) -> None:
     """`aui-conversation: new` makes a task even for a user who has one, and later jobs use it."""
-    before = sandbox.create_task("user")
+    before = sandbox.create_task("starts over")
     hub = await served.hub()
 
     await hub.ended(
         await served.publish(
-            {"user_id": "user", "text": "start over"}, headers={"aui-conversation": "new"}
+            {"user_id": "starts over", "text": "start over"}, headers={"aui-conversation": "new"}
         )
     )
-    await hub.ended(await served.publish({"user_id": "user", "text": "and go on"}))
+    await hub.ended(await served.publish({"user_id": "starts over", "text": "and go on"}))
 
-    after = next(task for task in sandbox.store.tasks_of("user") if task.id != before.id)
+    after = next(task for task in sandbox.store.tasks_of("starts over") if task.id != before.id)
     assert len(sandbox.store.user_messages(after.id)) == 2
     assert not sandbox.store.user_messages(before.id)
 
@@ -115,12 +115,12 @@ async def test_while_aui_is_down_the_job_waits_and_then_fails_on_its_reply_to_an
     sandbox.fault(rest={"status": 503})
     hub, dead = await served.hub(), await served.dead()
 
-    job = await served.publish({"user_id": "user", "text": "hi"})
+    job = await served.publish({"user_id": "unlucky", "text": "hi"})
     failed = await hub.ended(job)
     (letter,) = await dead.until(lambda letters: len(letters) == 1)
 
     assert failed.routing_key == f"{served.network}.default._.failed"
-    assert failed.headers["aui-user-id"] == "user"
+    assert failed.headers["aui-user-id"] == "unlucky"
     assert failed.headers["aui-reason"] == "upstream_error"
     assert letter.routing_key == f"{served.network}.default._.upstream_error"
     assert len(json.loads(str(letter.headers["aui-dead-attempts"]))) == 3
