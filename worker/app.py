@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """A worker: give it its settings, then :meth:`run` it once.
+    """A worker: give it its settings, then :meth:`run` it once. Made within a running event loop.
 
     Attributes:
         ready: set while the worker consumes.
@@ -46,7 +46,7 @@ class Worker:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
-        self._background: set[asyncio.Task[None]] = set()
+        self._stages: list[list[asyncio.Task[None]]] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready = asyncio.Event()
 
@@ -88,8 +88,7 @@ class Worker:
         self._spawn(self._publishing.run())
         await self._publishing.session()
         self._spawn(self._exchanges.run())
-        for consumer in self._consumers:
-            self._spawn(consumer.run())
+        self._spawn(*(consumer.run() for consumer in self._consumers))
         await asyncio.gather(*(one.started.wait() for one in self._consumers))
         self.ready.set()
         names = ", ".join(self._settings.networks)
@@ -115,14 +114,16 @@ class Worker:
             await asyncio.gather(task, stopping, return_exceptions=True)
 
     async def _stop(self) -> None:
+        if not self._broken.cancel():
+            self._broken.exception()
         self._lanes.quiet()
         if not await self._drain():
             log.warning("grace is over: the rest goes back to its queues")
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        for stage in reversed(self._stages):
+            for task in stage:
+                task.cancel()
+            await asyncio.gather(*stage, return_exceptions=True)
         await asyncio.gather(*(agent.aclose() for agent in self._agents.values()))
-        self._broken.cancel()
 
     async def _drain(self) -> bool:
         """Let what runs finish, within the grace period and unless hurried."""
@@ -135,17 +136,19 @@ class Worker:
         draining.cancel()
         return await self._lanes.drain(0)
 
-    def _spawn(self, life: Coroutine[Any, Any, None]) -> None:
-        """Run a part of us in the background; if it breaks, all of us ends."""
+    def _spawn(self, *lives: Coroutine[Any, Any, None]) -> None:
+        """Run a stage of us in the background; if a part of it ends, all of us ends."""
 
         def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and not self._broken.done():
-                ended_early = RuntimeError(f"{task.get_coro()} ended")
-                self._broken.set_exception(task.exception() or ended_early)
+            if not self._broken.done():
+                early = RuntimeError(f"{task.get_coro()} ended")
+                error = None if task.cancelled() else task.exception()
+                self._broken.set_exception(error or early)
 
-        task = asyncio.create_task(life)
-        task.add_done_callback(ended)
-        self._background.add(task)
+        stage = [asyncio.create_task(life) for life in lives]
+        for task in stage:
+            task.add_done_callback(ended)
+        self._stages.append(stage)
 
     async def _establish(self, session: Session) -> None:
         worker = self._settings.worker
@@ -195,7 +198,7 @@ class Worker:
 def _agents(settings: Settings) -> dict[str, AuiAgent]:
     worker = settings.worker
     timeouts = Timeouts(worker.connect_timeout, worker.first_text_timeout, worker.idle_timeout)
-    redactor = Redactor(settings.secrets)
+    redactor = Redactor(settings.api_keys)
     return {
         name: AuiAgent(network, timeouts, worker.max_reply_bytes, redactor)
         for name, network in settings.networks.items()

@@ -174,11 +174,16 @@ class Settings:
     worker: WorkerSettings
 
     @property
+    def api_keys(self) -> list[str]:
+        """The keys that AUI knows, and so might echo."""
+        return [network.api_key for network in self.networks.values()]
+
+    @property
     def secrets(self) -> list[str]:
-        """Every secret, for the redactor."""
-        keys = [network.api_key for network in self.networks.values()]
+        """Every secret, for the logs."""
         written = urlsplit(self.amqp_url).password or ""
-        return keys + [word for word in (written, unquote(written)) if word not in _NO_SECRETS]
+        passwords = [word for word in (written, unquote(written)) if word not in _NO_SECRETS]
+        return self.api_keys + passwords
 
 
 def load_settings() -> Settings:

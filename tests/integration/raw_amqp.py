@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 CHANNEL = 1
 METHOD, HEADER, BODY = 1, 2, 3
-CONTENT_TYPE, HEADERS, MESSAGE_ID, TIMESTAMP = 1 << 15, 1 << 13, 1 << 7, 1 << 6
+CONTENT_TYPE, CONTENT_ENCODING, HEADERS, CORRELATION_ID = 1 << 15, 1 << 14, 1 << 13, 1 << 10
+MESSAGE_ID, TIMESTAMP, TYPE, APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 3
 
 
 def short(raw: bytes) -> bytes:

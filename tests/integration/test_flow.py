@@ -5,7 +5,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from harness import Bench
+from harness import CANARY, Bench, settings, working
 
 from worker.core.topology import task_exchange
 from worker.sandbox import Sandbox
@@ -187,10 +187,22 @@ async def test_one_slow_task_does_not_hold_up_another(served: Bench, sandbox: Sa
     assert order == [second, first]
 
 
+async def test_waiting_for_a_place_is_not_the_jobs_time(
+    at: Bench, amqp_url: str, sandbox: Sandbox
+) -> None:
+    """With one open turn at a time, ten jobs are all asked, though the last waits past its time."""
+    narrow = settings(amqp_url, sandbox, at.network, concurrency=1, job_deadline=0.9)
+    async with working(narrow):
+        hub = await at.hub()
+        text = "!load updates=3 interval=0.1 chunk=5"
+        jobs = [await at.say(sandbox.create_task("user").id, text) for _ in range(10)]
+        finals = [await hub.ended(job) for job in jobs]
+
+    assert {final.type for final in finals} == {"message.completed"}
+
+
 async def test_the_sdk_dialect_reads_the_same(at: Bench, amqp_url: str) -> None:
     """Updates come out in the one canonical form, the final exactly as AUI sent it."""
-    from harness import CANARY, settings, working
-
     async with (
         Sandbox(api_key=CANARY, dialect="sdk", word_delay=0.0) as sdk,
         working(settings(amqp_url, sdk, at.network)),

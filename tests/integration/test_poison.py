@@ -5,7 +5,19 @@ import struct
 
 import pytest
 from harness import Bench
-from raw_amqp import CONTENT_TYPE, HEADERS, MESSAGE_ID, TIMESTAMP, long, publish, short
+from raw_amqp import (
+    APP_ID,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    CORRELATION_ID,
+    HEADERS,
+    MESSAGE_ID,
+    TIMESTAMP,
+    TYPE,
+    long,
+    publish,
+    short,
+)
 
 from worker.core.slots import slot_of
 from worker.sandbox import Sandbox
@@ -37,9 +49,16 @@ FINE = {
     "a timestamp in nanoseconds": (TIMESTAMP, struct.pack(">Q", 1_790_000_000_000_000_000)),
     "a timestamp beyond all dates": (TIMESTAMP, struct.pack(">Q", 2**64 - 1)),
     "a message id in Latin-1": (MESSAGE_ID, short("é".encode("latin-1"))),
-    "a content type in Latin-1": (CONTENT_TYPE, short(b"\xff")),
+    "a content type in Latin-1": (CONTENT_TYPE, short(b"\xe9" * 255)),
+    "a content encoding in Latin-1": (CONTENT_ENCODING, short(b"\xe9" * 255)),
+    "a correlation id in Latin-1": (CORRELATION_ID, short(b"\xe9" * 255)),
+    "an app id in Latin-1": (APP_ID, short(b"\xe9" * 255)),
     "headers of every type": (HEADERS, long(EVERY_TYPE)),
     "a header with an odd time": (HEADERS, long(short(b"t") + b"T" + struct.pack(">Q", 2**63))),
+}
+NO_JOB = {
+    "a long message id in Latin-1": ("message_id", MESSAGE_ID, short(b"\xe9" * 255)),
+    "a type in Latin-1": ("type", TYPE, short(b"\xe9" * 255)),
 }
 UNREADABLE = {
     "a header name in Latin-1": (HEADERS, long(short(b"\xff") + b"S" + long(b"v"))),
@@ -79,6 +98,26 @@ async def test_odd_properties_can_be_copied_into_a_dead_letter(
     named = "headers" if case in UNREADABLE else "body"
     told = json.loads(str(letter.headers["aui-dead-error"]))
     assert told["message"].startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize("case", NO_JOB, ids=str)
+async def test_what_breaks_the_contract_is_named_as_ever(
+    served: Bench, amqp_url: str, case: str
+) -> None:
+    """A property that must be valid, and is not even text, is an invalid job like any other."""
+    dead = await served.dead()
+    field, *raw = NO_JOB[case]
+
+    body = b'{"task_id": "task-1", "text": "hi"}'
+    flags, properties = raw
+    assert isinstance(flags, int)
+    assert isinstance(properties, bytes)
+    await publish(
+        amqp_url, f"aui.jobs.{served.network}", b"00", body, flags=flags, properties=properties
+    )
+    (letter,) = await dead.until(lambda letters: len(letters) == 1)
+
+    assert json.loads(letter.headers["aui-dead-error"])["message"].startswith(f"{field}: ")
 
 
 async def test_a_routing_key_in_latin_1_is_forwarded(

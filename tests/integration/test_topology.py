@@ -1,5 +1,8 @@
 """What the worker makes, verifies and refuses on a real RabbitMQ."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 from harness import Bench, settings, working
 
@@ -68,7 +71,7 @@ async def test_a_queue_declared_otherwise_stops_the_start(
     await at.channel.declare_queue(f"aui.jobs.{at.network}.p00", durable=True)
     await at.channel.declare_queue(f"aui.jobs.{at.network}.p01", durable=True)
 
-    with pytest.raises(ConfigurationError, match=rf"WORKER_TOPOLOGY: aui.jobs.{at.network}.p00"):
+    with pytest.raises(ConfigurationError, match=rf"WORKER_TOPOLOGY: aui.jobs.{at.network}.p0"):
         async with working(settings(amqp_url, sandbox, at.network)):
             pass
 
@@ -90,3 +93,13 @@ async def test_several_networks_have_partitions_and_keys_of_their_own(
         at.network,
         second.network,
     ]
+
+
+async def test_a_fleet_may_start_all_at_once(at: Bench, amqp_url: str, sandbox: Sandbox) -> None:
+    """Nobody takes another's half-made topology for one with fewer partitions."""
+    configured = settings(amqp_url, sandbox, at.network)
+    async with AsyncExitStack() as stack:
+        fleet = [stack.enter_async_context(working(configured)) for _ in range(5)]
+        workers = await asyncio.gather(*fleet)
+
+        assert all(worker.ready.is_set() for worker in workers)

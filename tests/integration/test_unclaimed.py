@@ -76,3 +76,39 @@ async def test_a_full_queue_of_one_subscriber_holds_up_nobody(
     kept = [await unclaimed_of(served, job) for job in jobs[1:]]
 
     assert [one.headers["aui-unclaimed-reason"] for one in kept] == ["refused", "refused"]
+
+
+async def test_one_job_id_of_many_tasks_is_kept_for_each(served: Bench, sandbox: Sandbox) -> None:
+    """Job ids are unique only within a task: the same one at once loses no answer."""
+    tasks = {sandbox.create_task("user").id for _ in range(20)}
+    queue = await served.channel.get_queue("aui.unclaimed", ensure=False)
+
+    for task_id in tasks:
+        await served.say(task_id, "!final-only", message_id="everyone's")
+    kept = set()
+    async with queue.iterator(timeout=20) as messages:
+        async for message in messages:
+            await message.ack()
+            kept.add(message.headers["aui-task-id"])
+            if kept >= tasks:
+                break
+
+    assert kept >= tasks
+
+
+async def test_what_the_hub_refuses_is_kept_though_the_producer_has_it(
+    served: Bench, sandbox: Sandbox
+) -> None:
+    """A full queue at the hub is a subscriber without its answer, whoever else got it."""
+    full = await served.channel.declare_queue(
+        exclusive=True, arguments={"x-max-length": 0, "x-overflow": "reject-publish"}
+    )
+    await full.bind("aui.replies", f"{served.network}.*.*.final")
+    queue = f"sub.{served.network}"
+    own = await served.listen("amq.direct", queue, name=queue)
+
+    job = await served.say(sandbox.create_task("user").id, "!final-only", reply_to=queue)
+    await own.ended(job)
+    kept = await unclaimed_of(served, job)
+
+    assert kept.headers["aui-unclaimed-reason"] == "refused"

@@ -6,14 +6,14 @@ closes takes no other partition with it.
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 
 from aiormq.abc import DeliveredMessage
 
+from worker.amqp.backoff import Backoff
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.guard import guarded
-from worker.amqp.link import FIRST_PAUSE, LONGEST_PAUSE, Channel, Link
+from worker.amqp.link import Channel, Link
 from worker.amqp.messages import envelope_of
 from worker.core.errors import LinkLost
 
@@ -50,7 +50,7 @@ class QueueConsumer:
 
     async def run(self) -> None:
         """Consume until cancelled; what is unacked then goes back to the queue, in order."""
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         while True:
             session = await self._link.session()
             try:
@@ -58,18 +58,17 @@ class QueueConsumer:
                 self._channel = channel
                 await self._consume(channel)
                 self.started.set()
-                pause = FIRST_PAUSE
+                backoff.reset()
                 await channel.lost.wait()
                 if not session.lost:
                     log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
                     await channel.close()
             except LinkLost as error:
                 if not session.lost:
-                    log.warning("%s: %s; next try in %.1f s", self._queue, error, pause)
+                    log.warning("%s: %s; trying again", self._queue, error)
             finally:
                 await self._give_back()
-            await asyncio.sleep(random.uniform(pause / 2, pause))
-            pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(backoff.next())
 
     async def _consume(self, channel: Channel) -> None:
         async def deliver(delivered: DeliveredMessage) -> None:

@@ -38,3 +38,7 @@ class AmqpDelivery:
             await guarded(self._channel.raw.basic_ack(self._tag, wait=False))
         except LinkLost as error:
             self._channel.lost.tell(str(error))
+
+    def give_back(self) -> None:
+        """Have the channel closed, so that the broker hands it out again: it cannot be settled."""
+        self._channel.lost.tell("a job could not be settled")

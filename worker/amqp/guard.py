@@ -63,9 +63,9 @@ async def guarded(awaitable: Awaitable[T]) -> T:
             raise
         raise LinkLost("the connection died under the operation") from error
     except _LOSSES as error:
-        raise LinkLost(told(error), _CODES.get(type(error))) from error
+        raise LinkLost(words_of(error), _CODES.get(type(error))) from error
 
 
-def told(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
     """Say in one line what a client library's exception says."""
     return str(error) or repr(error)

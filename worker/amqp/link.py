@@ -7,7 +7,6 @@ topology of its own; here a loss is an event with a name. Whoever works over a l
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 
 import aio_pika
@@ -20,11 +19,11 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
-from worker.amqp.guard import guarded, told
+from worker.amqp.backoff import Backoff
+from worker.amqp.guard import guarded, words_of
 from worker.amqp.tolerant import tolerate_odd_properties
 from worker.core.errors import ConfigurationError, LinkLost
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 CONNECT_TIMEOUT = 15.0
 HEARTBEAT = 10
 """Seconds; a dead peer is noticed after about two. The library's default is 60."""
@@ -92,7 +91,7 @@ class Session:
         loss = Loss()
 
         def closed(_: object, error: BaseException | None) -> None:
-            loss.tell(told(error) if error else "the channel was closed")
+            loss.tell(words_of(error) if error else "the channel was closed")
 
         def cancelled(_: object) -> None:
             loss.tell("the broker cancelled the consumer")
@@ -110,12 +109,18 @@ class Session:
             log.debug("connection was gone before it was closed")
 
     async def _open(self, confirms: bool) -> AbstractChannel:
-        channel = self._connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
-        await channel.initialize()
+        try:
+            channel = self._connection.channel(
+                publisher_confirms=confirms, on_return_raises=confirms
+            )
+            await channel.initialize()
+        except RuntimeError as error:
+            # What a connection raises that is closed and has not yet told us.
+            raise LinkLost(words_of(error)) from error
         return channel
 
     def _closed(self, _: object, error: BaseException | None) -> None:
-        self.lost.tell(told(error) if error else "the connection was closed")
+        self.lost.tell(words_of(error) if error else "the connection was closed")
 
 
 class Link:
@@ -151,18 +156,17 @@ class Link:
                 topology that the settings contradict, before the link was ever up.
         """
         tolerate_odd_properties()
-        pause = FIRST_PAUSE
+        backoff = Backoff()
         try:
             while True:
                 try:
                     session = await self._connect()
                 except LinkLost as error:
-                    wait = random.uniform(pause / 2, pause)
+                    wait = backoff.next()
                     log.warning("%s link: %s; next try in %.1f s", self.purpose, error, wait)
                     await self._sleep(wait)
-                    pause = min(pause * 2, LONGEST_PAUSE)
                     continue
-                pause = FIRST_PAUSE
+                backoff.reset()
                 await session.lost.wait()
                 log.warning("%s link lost: %s", self.purpose, session.lost.why)
                 await session.close()
@@ -196,6 +200,8 @@ class Link:
         except LinkLost:
             await session.close()
             raise
+        if session.lost:
+            raise LinkLost(session.lost.why or "lost at once")
         self._was_up = True
         self._up.set()
         log.info("%s link up: %s", self.purpose, shown_url(self._url))

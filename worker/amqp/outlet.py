@@ -12,14 +12,17 @@ from enum import Enum
 from aio_pika import Message
 from aio_pika.exceptions import DeliveryError, PublishError
 
-from worker.amqp.guard import guarded
+from worker.amqp.alone import Alone
+from worker.amqp.backoff import Backoff
+from worker.amqp.guard import ACCESS_REFUSED, PRECONDITION_FAILED, guarded
 from worker.amqp.link import Channel, Link
 from worker.core.errors import LinkLost
 
 PUBLISH_TIMEOUT = 60.0
 """Seconds without a confirm after which a channel is given up; the outcome is then unknown."""
 REFUSALS = 3
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+_VERDICTS = (ACCESS_REFUSED, PRECONDITION_FAILED)
+"""Channel errors that are about the message: no right to write there, larger than allowed."""
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +45,7 @@ class Outlet:
         self._link = link
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
+        self._alone = Alone()
 
     async def ready(self) -> None:
         """Wait until publishing is possible; the channel may get lost again at once."""
@@ -77,20 +81,33 @@ class Outlet:
     ) -> Placed:
         """Publish until the outcome is known, over as many channels as it takes.
 
-        A refusal (a full queue) is tried three times.
+        A refusal (a full queue, a missing right, a message above the broker's limit) is tried
+        three times.
         """
-        refusals, pause = 0, FIRST_PAUSE
-        while True:
+        async with self._alone.by(message.message_id if mandatory else None):
+            return await self._place(exchange, key, message, mandatory=mandatory)
+
+    async def _place(self, exchange: str, key: str, message: Message, *, mandatory: bool) -> Placed:
+        refusals, backoff = 0, Backoff()
+        while refusals < REFUSALS:
             try:
                 placed = await self.publish(exchange, key, message, mandatory=mandatory)
             except LinkLost as error:
-                log.warning("publish to %s not confirmed, trying again: %s", exchange, error)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning("publish to %s not confirmed: %s", exchange or key, error)
+                refusals += error.code in _VERDICTS
             else:
-                refusals += placed is Placed.REFUSED
-                if placed is not Placed.REFUSED or refusals == REFUSALS:
+                if placed is not Placed.REFUSED:
                     return placed
-            await asyncio.sleep(pause)
+                refusals += 1
+            await asyncio.sleep(backoff.next())
+        return Placed.REFUSED
+
+    async def place_surely(self, exchange: str, key: str, message: Message) -> None:
+        """Publish until the broker keeps it, however long a topology stays broken or full."""
+        backoff = Backoff()
+        while (placed := await self.place(exchange, key, message)) is not Placed.KEPT:
+            log.error("%s %s: %s; the job waits unacked", exchange, key, placed.value)
+            await asyncio.sleep(backoff.next())
 
     async def _open(self) -> Channel:
         if self._channel is not None and not self._channel.lost:

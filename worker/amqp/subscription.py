@@ -7,9 +7,10 @@ from contextlib import suppress
 
 from aiormq.abc import DeliveredMessage
 
+from worker.amqp.backoff import Backoff
 from worker.amqp.declare import declare_exchange
 from worker.amqp.guard import NOT_FOUND, guarded
-from worker.amqp.link import FIRST_PAUSE, Channel, Link
+from worker.amqp.link import Channel, Link
 from worker.amqp.messages import envelope_of
 from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
@@ -36,7 +37,7 @@ class Subscription:
         self._queue = queue
         self._key = key
         self._task_id = task_id
-        self._received: asyncio.Queue[Envelope] = asyncio.Queue()
+        self._received: asyncio.Queue[tuple[Envelope, Channel, int]] = asyncio.Queue()
         self.bound = asyncio.Event()
         """Set once it listens."""
 
@@ -46,28 +47,33 @@ class Subscription:
         Raises:
             LinkLost: with code 404, the hub is not there: no worker has set up this broker.
         """
+        backoff = Backoff()
         while True:
             session = await self._link.session()
             try:
                 channel = await session.channel(confirms=False)
                 await self._listen(channel)
                 self.bound.set()
+                backoff.reset()
                 await channel.lost.wait()
             except LinkLost as error:
                 if error.code == NOT_FOUND:
                     raise
                 log.debug("subscription lost: %s", error)
-            await asyncio.sleep(FIRST_PAUSE)
+            await asyncio.sleep(backoff.next())
 
     async def __aiter__(self) -> AsyncIterator[Envelope]:
         while True:
-            yield await self._received.get()
+            envelope, channel, tag = await self._received.get()
+            if not channel.lost:
+                with suppress(LinkLost):
+                    await guarded(channel.raw.basic_ack(tag, wait=False))
+            yield envelope
 
     async def _listen(self, channel: Channel) -> None:
         async def receive(delivered: DeliveredMessage) -> None:
-            self._received.put_nowait(envelope_of(delivered, ""))
-            with suppress(LinkLost):
-                await guarded(channel.raw.basic_ack(delivered.delivery_tag or 0, wait=False))
+            taken = (envelope_of(delivered, ""), channel, delivered.delivery_tag or 0)
+            self._received.put_nowait(taken)
 
         source = HUB
         await guarded(channel.raw.basic_qos(prefetch_count=PREFETCH))

@@ -14,26 +14,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from worker.amqp.backoff import Backoff
 from worker.amqp.declare import declare_exchange
-from worker.amqp.guard import PRECONDITION_FAILED, guarded
+from worker.amqp.guard import NOT_FOUND, guarded
 from worker.amqp.link import Channel, Link, Session
 from worker.core.errors import LinkLost
 from worker.core.topology import HUB, LEASE_KEY, task_exchange, task_key
 
 LEASES_PER_QUEUE = 64
-TRIES = 3
+TRIES = 10
+"""A channel that others broke costs a try too; an error of one's own ends the trying."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Lease:
-    """One task's hold on its exchange: who uses it, since when nobody does, and which queue."""
+    """One task's hold on its exchange: who uses it, since when nobody does, and which queue.
+
+    ``bound`` once replies reach the exchange; ``queue`` from the moment it keeps it alive.
+    """
 
     network: str
     task_id: str
     users: int = 0
     idle_since: float = 0.0
     queue: str | None = None
+    bound: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def idle(self, since: float) -> bool:
@@ -89,13 +95,13 @@ class LeasedTaskExchanges:
         for _ in range(TRIES):
             channel = await self._open()
             async with lease.lock:
-                if lease.queue is not None:
+                if lease.bound:
                     return
                 try:
                     await self._make(channel, lease)
                 except LinkLost as error:
                     log.warning("exchange of task %s: %s", lease.task_id, error)
-                    if error.code == PRECONDITION_FAILED:
+                    if error.code not in (None, NOT_FOUND):
                         return
                 else:
                     return
@@ -117,30 +123,45 @@ class LeasedTaskExchanges:
     async def _open(self) -> Channel:
         """Return the channel; the leases of an earlier connection went with it."""
         async with self._opening:
+            backoff = Backoff()
             while self._channel is None or self._channel.lost:
-                with suppress(LinkLost):
-                    session = await self._link.session()
+                session = await self._link.session()
+                try:
                     channel = await session.channel(confirms=False)
-                    if session is not self._session:
-                        self._forget()
-                    self._session, self._channel = session, channel
+                except LinkLost:
+                    await asyncio.sleep(backoff.next())
+                    continue
+                if session is not self._session:
+                    self._forget()
+                self._session, self._channel = session, channel
         return self._channel
 
     def _forget(self) -> None:
         self._queues.clear()
         for key, lease in list(self._leases.items()):
-            lease.queue = None
+            lease.queue, lease.bound = None, False
             if not lease.users:
                 del self._leases[key]
 
     async def _make(self, channel: Channel, lease: Lease) -> None:
         exchange = task_exchange(lease.task_id)
         await declare_exchange(channel.pika, exchange)
-        queue = await self._reserve(channel)
-        await guarded(channel.raw.queue_bind(queue, exchange.name, LEASE_KEY))
+        if lease.queue is None:
+            lease.queue = await self._leased(channel, exchange.name)
         key = task_key(lease.network, lease.task_id)
         await guarded(channel.raw.exchange_bind(exchange.name, HUB, key))
-        lease.queue = queue
+        lease.bound = True
+
+    async def _leased(self, channel: Channel, exchange: str) -> str:
+        """Bind a lease queue to an exchange; its place is given back if that fails."""
+        queue = await self._reserve(channel)
+        try:
+            await guarded(channel.raw.queue_bind(queue, exchange, LEASE_KEY))
+        except LinkLost:
+            if queue in self._queues:
+                self._queues[queue] -= 1
+            raise
+        return queue
 
     async def _reserve(self, channel: Channel) -> str:
         """Take a place in a lease queue, made when none has room.
@@ -173,7 +194,7 @@ class LeasedTaskExchanges:
                     del self._leases[key]
 
     async def _give_up(self, channel: Channel, lease: Lease) -> None:
-        queue, lease.queue = lease.queue, None
+        queue, lease.queue, lease.bound = lease.queue, None, False
         if queue is None:
             return
         name = task_exchange(lease.task_id).name

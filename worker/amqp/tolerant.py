@@ -29,9 +29,13 @@ def tolerate_odd_properties() -> None:
 
 
 def short_text(value: bytes) -> tuple[int, FieldValue]:
-    """Decode a short string; bytes that are no UTF-8 become U+FFFD."""
+    """Decode a short string; bytes that are no UTF-8 become ``?``, so that it can be sent again."""
     length = value[0] if value else 0
-    return length + 1, value[1 : length + 1].decode("utf-8", "replace")
+    raw = value[1 : length + 1]
+    try:
+        return length + 1, raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return length + 1, raw.decode("ascii", "replace").replace("\ufffd", "?")
 
 
 def timestamp(value: bytes) -> tuple[int, FieldValue]:

@@ -54,7 +54,12 @@ def of_response(
 
 
 def described(error: BaseException, redactor: Redactor) -> str:
-    """Say in one redacted line what a foreign exception says."""
+    """Say in one redacted line what a foreign exception says.
+
+    An error about a proxy is only named: its text may hold the proxy's URL and password.
+    """
+    if "Proxy" in type(error).__name__:
+        return type(error).__name__
     words = str(error) or (str(error.__cause__) if error.__cause__ else "")
     return redactor.text(f"{type(error).__name__}: {words}" if words else type(error).__name__)
 

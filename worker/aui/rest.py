@@ -4,6 +4,7 @@ Sources: AUI's "Tasks" and "Messages" pages. The key travels in the ``x-network-
 header, never in a URL, which httpx logs.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ class Rest:
     Args:
         network: where, and with which key.
         timeout: seconds for connecting, and for each wait on the response.
-        answer_timeout: seconds to wait for a whole answer to a message.
+        answer_timeout: seconds that any call may take in all, an agent's answer included.
         redactor: applied to every response.
     """
 
@@ -117,9 +118,13 @@ class Rest:
 
     async def _call(self, method: str, path: str, **options: Any) -> bytes:
         try:
-            async with self._client.stream(method, path, **options) as response:
+            # httpx bounds each read; a response that drips in could still take for ever.
+            async with (
+                asyncio.timeout(self._answer_timeout),
+                self._client.stream(method, path, **options) as response,
+            ):
                 body = self._redactor.data(await _read(response))
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise _failed(Source.IDLE_TIMEOUT, described(error, self._redactor)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _failed(Source.CONNECTION_FAILED, described(error, self._redactor)) from None

@@ -127,7 +127,7 @@ class Sessions:
 
     def _close_behind(self, socket: ClientConnection) -> None:
         """Close a socket without making the turn wait for the closing handshake."""
-        task = asyncio.create_task(socket.close())
+        task = asyncio.create_task(_close(socket))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -189,6 +189,16 @@ class SocketConversation:
             return _within(self._timeouts.idle, Source.IDLE_TIMEOUT, self._deadline)
         left = self._first_text_by - now
         return _within(left, Source.FIRST_TEXT_TIMEOUT, self._deadline)
+
+
+async def _close(socket: ClientConnection) -> None:
+    """Say goodbye, or hang up: the library waits without end for a peer that reads nothing."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await socket.close()
+    except TimeoutError:
+        socket.transport.abort()
+        await socket.wait_closed()
 
 
 class _Connect(connect):

@@ -108,7 +108,7 @@ class Client:
             await asyncio.wait({life, bound}, return_when=asyncio.FIRST_COMPLETED)
             if life.done() and (error := life.exception()):
                 raise NotDelivered(f"nothing to listen to: {error}")
-            yield _news(subscription)
+            yield _news(subscription, life)
         finally:
             for task in (life, bound):
                 task.cancel()
@@ -136,9 +136,19 @@ async def connected(url: str) -> AsyncIterator[Client]:
         await asyncio.gather(life, up, return_exceptions=True)
 
 
-async def _news(subscription: Subscription) -> AsyncIterator[ReceivedReply]:
-    newest = Newest()
-    async for envelope in subscription:
-        reply = read_reply(envelope)
+async def _news(
+    subscription: Subscription, life: asyncio.Task[None]
+) -> AsyncIterator[ReceivedReply]:
+    """Yield what is news, for as long as the subscription lives."""
+    newest, envelopes = Newest(), aiter(subscription)
+    while True:
+        coming = asyncio.ensure_future(anext(envelopes))
+        try:
+            await asyncio.wait({coming, life}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                raise NotDelivered(f"nothing to listen to any more: {life.exception()}")
+        finally:
+            coming.cancel()
+        reply = read_reply(coming.result())
         if reply is not None and newest.is_news(reply):
             yield reply

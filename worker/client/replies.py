@@ -1,14 +1,18 @@
 """Replies as a subscriber sees them, and the rule that drops what is late or repeated."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from worker.core import headers as h
 from worker.core.envelope import Envelope
 from worker.core.reply import TYPES, ReplyKind
 
+REMEMBERED = 10_000
+_END = (inf, inf)
 _KINDS = {name: kind for kind, name in TYPES.items()}
 
 
@@ -70,18 +74,21 @@ def read_reply(envelope: Envelope) -> ReceivedReply | None:
 
 
 class Newest:
-    """Tells what is news about each job: keep the highest (attempt, seq), and the first end."""
+    """Tells what is news about each job: keep the highest (attempt, seq), and the first end.
+
+    The jobs heard of last are remembered, 10,000 of them.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[int, int]] = {}
-        self._ended: set[tuple[str, str]] = set()
+        self._seen: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
 
     def is_news(self, reply: ReceivedReply) -> bool:
         """Tell whether a reply is newer than all before it, and remember it."""
         job, place = (reply.task_id, reply.job_id), (reply.attempt, reply.seq)
-        if job in self._ended or place <= self._seen.get(job, (0, 0)):
+        if place <= self._seen.get(job, (0, 0)):
             return False
-        self._seen[job] = place
-        if reply.terminal:
-            self._ended.add(job)
+        self._seen[job] = _END if reply.terminal else place
+        self._seen.move_to_end(job)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
         return True

@@ -31,7 +31,10 @@ def parse_body(body: bytes) -> dict[str, Any]:
     """
     try:
         parsed = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except UnicodeDecodeError as error:
         raise InvalidJob("body", f"is not UTF-8 (byte {error.start})") from None
@@ -86,7 +89,7 @@ def request_of(raw: bytes, body: dict[str, Any]) -> bytes:
     """Return the request for AUI: the job's own bytes, but with a whole ``context``.
 
     AUI's OpenAPI document requires both keys of a context, nullable, where its pages call them
-    optional; a job may leave either out.
+    optional; a job may leave either out. Only then is the body written anew: the same values.
     """
     context = body.get("context")
     if context is None:
@@ -133,6 +136,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError("a field stands there twice")
     return fields
+
+
+def _finite(number: str) -> float:
+    """Refuse a number beyond all floats: it could not be written again."""
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{shown(number)} is too large a number")
+    return value
 
 
 def _no_constant(name: str) -> None:

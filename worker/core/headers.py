@@ -30,6 +30,9 @@ DEAD_TEXT = "aui-dead-text"
 DEAD_AT = "aui-dead-at"
 DEAD_WORKER = "aui-dead-worker"
 
+UNCLAIMED_REASON = "aui-unclaimed-reason"
+UNCLAIMED_KEY = "aui-unclaimed-key"
+
 ORIGINAL = "aui-orig-"
 """Prefix under which a republished job keeps what it must not carry as it was."""
 

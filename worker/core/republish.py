@@ -18,6 +18,7 @@ from worker.core.envelope import Envelope, Properties
 from worker.core.job import Address
 from worker.core.reply import NO_TASK, failure_of
 from worker.core.verdict import Verdict
+from worker.core.wire import failure_payload
 
 MAX_KEPT_BYTES = 48 * 1024
 """All a valid job's own headers, and the broker's as far as they fit into one frame with ours."""
@@ -104,7 +105,7 @@ def letter_headers(letter: Letter) -> dict[str, Any]:
     verdict = letter.verdict
     headers: dict[str, Any] = {
         h.DEAD_REASON: verdict.reason,
-        h.DEAD_ERROR: cut(failure_of(verdict).decode("utf-8", "replace"), MAX_ERROR_BYTES),
+        h.DEAD_ERROR: _error(verdict),
         h.DEAD_ATTEMPTS: _attempts(letter.attempts),
         h.DEAD_TEXT: cut(letter.text, MAX_TEXT_BYTES),
         h.DEAD_AT: letter.at,
@@ -115,6 +116,15 @@ def letter_headers(letter: Letter) -> dict[str, Any]:
     if verdict.close_code is not None:
         headers[h.DEAD_CLOSE_CODE] = verdict.close_code
     return headers
+
+
+def _error(verdict: Verdict) -> str:
+    """Return AUI's payload; of one that is too large only the message, as JSON still."""
+    payload = failure_of(verdict)
+    if len(payload) > MAX_ERROR_BYTES:
+        message = cut(verdict.detail, MAX_ERROR_BYTES // 8)
+        payload = failure_payload(verdict.status_code, message, {"cut": True})
+    return payload.decode("utf-8", "replace")
 
 
 def cut(text: str, size: int) -> str:

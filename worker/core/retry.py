@@ -40,25 +40,44 @@ class RetryPolicy:
         """Wait exponentially longer, with jitter; at least as long as AUI asked to."""
         return max(self.backoff(state), _verdict(state).retry_after or 0.0)
 
-    def stop(self, now: Callable[[], float]) -> stop_base:
-        """Stop when the attempts are used up, or the next would start past the deadline.
+    def stop(self, deadline: "Deadline") -> stop_base:
+        """Stop when the attempts are used up, or the next would start past the deadline."""
+        return _Stop(self.attempts, deadline)
 
-        Args:
-            now: a monotonic clock, in seconds; the deadline counts from this call.
-        """
-        return _Stop(self, now)
+
+class Deadline:
+    """The end of a job's time, which begins to run with its first attempt.
+
+    Args:
+        seconds: how long it is.
+        now: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._now = now
+        self._at: float | None = None
+
+    def start(self) -> float:
+        """Start it, unless it runs already; return when it ends, on the same clock."""
+        if self._at is None:
+            self._at = self._now() + self._seconds
+        return self._at
+
+    def allows(self, wait: float) -> bool:
+        """Tell whether an attempt may still start after so many seconds."""
+        return self._now() + wait <= self.start()
 
 
 class _Stop(stop_base):
-    def __init__(self, policy: RetryPolicy, now: Callable[[], float]) -> None:
-        self._policy = policy
-        self._now = now
-        self._deadline = now() + policy.deadline
+    def __init__(self, attempts: int, deadline: Deadline) -> None:
+        self._attempts = attempts
+        self._deadline = deadline
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        if retry_state.attempt_number >= self._policy.attempts:
+        if retry_state.attempt_number >= self._attempts:
             return True
-        return self._now() + retry_state.upcoming_sleep > self._deadline
+        return not self._deadline.allows(retry_state.upcoming_sleep)
 
 
 @dataclass(frozen=True, slots=True)

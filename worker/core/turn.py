@@ -9,6 +9,7 @@ driver owns the socket and the clock: it feeds what it sees, and must
   code, which may weigh more, and call :meth:`Turn.no_close_came` if none comes.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
@@ -23,7 +24,7 @@ class Turn:
         final: the answer, when the verdict is completed.
         text: the newest cumulative text.
         maybe_sent: the request may have reached AUI.
-        ignored: what was received and not used (unknown frames, another task's updates).
+        ignored: what was received and not used, counted: unknown frames, another task's updates.
     """
 
     def __init__(self, task_id: str) -> None:
@@ -31,7 +32,7 @@ class Turn:
         self.verdict: Verdict | None = None
         self.final: Final | None = None
         self.text = ""
-        self.ignored: list[str] = []
+        self.ignored: Counter[str] = Counter()
         self.maybe_sent = False
         self._failure: Failure | None = None
 
@@ -70,7 +71,7 @@ class Turn:
             case Update() as update:
                 return self._take(update)
             case Unknown(what):
-                self.ignored.append(what)
+                self._ignore(what)
             case Garbage(what):
                 self._set(judge(Source.GARBAGE_FRAME, detail=what))
         return None
@@ -115,10 +116,13 @@ class Turn:
 
     def _take(self, update: Update) -> Update | None:
         if update.task_id is not None and update.task_id != self.task_id:
-            self.ignored.append("an update of another task")
+            self._ignore("an update of another task")
             return None
         self.text = update.text
         return update
+
+    def _ignore(self, what: str) -> None:
+        self.ignored[what if what in self.ignored or len(self.ignored) < 8 else "and others"] += 1
 
     def _judge_failure(self, failure: Failure) -> Verdict:
         return judge(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+MAX_NAMED = 200
+"""Characters of an unknown frame's names that are told."""
 UPDATED = "thread-message-text-content-updated"
 _UPDATES = (UPDATED, "streaming_update")
 """The documents' and the SDK's name of an update, and the one AUI's Python examples use."""
@@ -73,7 +75,8 @@ def read_frame(raw: bytes) -> Frame:
         return _read_update(body)
     if event is None and _is_answer(body):
         return Final(raw=raw, id=str(body["id"]), text=_text_of(body))
-    return Unknown(f"event {event!r}" if event else f"fields {sorted(body)[:8]}")
+    what = f"event {event!r}" if event else f"fields {sorted(body)[:8]}"
+    return Unknown(what[:MAX_NAMED])
 
 
 def read_message(raw: bytes) -> Final | None:
@@ -136,8 +139,10 @@ def parse_object(raw: bytes) -> dict[str, Any] | None:
 
 
 def _is_failure(body: dict[str, Any]) -> bool:
-    if _status_of(body) is not None:
-        return True
+    status = _status_of(body)
+    if status is not None:
+        # A later AUI may put a status on its answers too.
+        return status >= HTTPStatus.BAD_REQUEST or not _is_answer(body)
     told = any(name in body for name in _TOLD_BY)
     return told and "id" not in body and _event_of(body) is None
 

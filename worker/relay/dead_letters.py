@@ -1,5 +1,7 @@
 """Keeps what could not be answered: the letter first, confirmed, then ``failed``."""
 
+from dataclasses import replace
+
 from worker.core.envelope import Envelope
 from worker.core.job import Address
 from worker.core.reply import Replies
@@ -49,6 +51,9 @@ class DeadLetters:
             at=self._clock.utc().isoformat(timespec="milliseconds"),
             worker=self._worker_id,
         )
-        properties = copied(envelope.properties, letter_headers(letter))
+        properties = replace(
+            copied(envelope.properties, letter_headers(letter)),
+            message_id=envelope.properties.message_id or address.job_id,
+        )
         await self._copies.to_dead(letter_key(address, verdict.reason), envelope.body, properties)
         await self._publisher.terminal(replies.failed(verdict))

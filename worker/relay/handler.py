@@ -97,11 +97,14 @@ class Handler:
                 verdict = await self._verdict(received, replies, progress)
             except Exception as error:
                 log.exception("a bug while handling a job", extra=_about(received.address))
+                if replies.attempt == received.base:
+                    replies.begin_attempt()  # it broke before the first one: attempts count from 1
                 verdict = judge(Source.BUG, detail=type(error).__name__)
             await self._settle(received, verdict, replies, progress)
         except Exception:
-            # Not even the dead letter could be written: the job stays unacked, and comes again.
-            log.exception("a job could not be settled", extra=_about(received.address))
+            # Not even the dead letter could be written; the delivery limit ends it, if it stays so.
+            log.exception("a job could not be settled: given back", extra=_about(received.address))
+            received.delivery.give_back()
 
     async def _verdict(self, received: Received, replies: Replies, progress: Progress) -> Verdict:
         job, envelope = received.job, received.delivery.envelope
@@ -111,7 +114,7 @@ class Handler:
         task_id, user_id = job.address.task_id, job.address.user_id
         key = task_id or user_id or ""
         if not in_place(key, envelope.routing_key, self._partitions):
-            await self._forward(envelope, key, envelope.body, job.attempt_base)
+            await self._forward(job, envelope, key, envelope.body, job.attempt_base)
             return COMPLETED
         if task_id is None:
             return await self._find_task(job, envelope, replies, progress)
@@ -141,13 +144,16 @@ class Handler:
                 replies.address = replace(job.address, task_id=task_id)
                 await self._publisher.announce(replies.created(made.raw))
             body = with_task(envelope.body, task_id)
-            await self._forward(envelope, task_id, body, replies.attempt)
+            await self._forward(job, envelope, task_id, body, replies.attempt)
             return COMPLETED
 
-        return await self._turns.until_settled(attempt, replies)
+        return await self._turns.until_settled(attempt, replies, self._turns.deadline())
 
-    async def _forward(self, envelope: Envelope, key: str, body: bytes, base: int) -> None:
-        properties = forwarded(envelope, base)
+    async def _forward(
+        self, job: Job, envelope: Envelope, key: str, body: bytes, base: int
+    ) -> None:
+        # A job that came without an id keeps the one it was given here.
+        properties = replace(forwarded(envelope, base), message_id=job.address.job_id)
         await self._copies.to_slot(envelope.network, slot_of(key), body, properties)
 
     async def _settle(

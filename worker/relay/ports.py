@@ -46,6 +46,9 @@ class Delivery(Protocol):
             RuntimeError: it was settled before, which is a bug.
         """
 
+    def give_back(self) -> None:
+        """Have the broker hand it out again, with all that came over its channel."""
+
 
 class Publisher(Protocol):
     """Publishes replies to the hub and to ``reply_to``."""

@@ -6,18 +6,21 @@ no concurrency slot.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from tenacity import AsyncRetrying, RetryCallState
 
 from worker.core.job import Job
 from worker.core.reply import Replies
-from worker.core.retry import RetryPolicy
+from worker.core.retry import Deadline, RetryPolicy
 from worker.core.turn import Turn
 from worker.core.verdict import Verdict
 from worker.relay.outbox import Outbox
 from worker.relay.ports import Agent, Clock, Conversation, Hold, Publisher, TaskExchanges
 from worker.relay.progress import Progress
+
+log = logging.getLogger(__name__)
 
 
 class Turns:
@@ -54,24 +57,30 @@ class Turns:
         Returns:
             the verdict on the last attempt; the answer is in ``progress`` when it completed.
         """
-        deadline = self._clock.now() + self._policy.deadline
+        deadline = self.deadline()
         with self._exchanges.hold(job.address.network, task_id) as hold:
 
             async def attempt() -> Verdict:
                 replies.begin_attempt()
                 async with self._open_turns:
-                    turn = await self._converse(job, task_id, replies, hold, deadline)
+                    turn = await self._converse(job, task_id, replies, hold, deadline.start())
                 assert turn.verdict is not None  # the conversation has ended
                 progress.text, progress.final = turn.text, turn.final
                 progress.note(replies.attempt, turn.phase, turn.verdict)
+                if turn.ignored:
+                    log.warning("ignored of task %s: %s", task_id, dict(turn.ignored))
                 return turn.verdict
 
-            verdict = await self.until_settled(attempt, replies)
+            verdict = await self.until_settled(attempt, replies, deadline)
             await hold.ready()
             return verdict
 
+    def deadline(self) -> Deadline:
+        """Return a deadline for a job, which does not run yet."""
+        return Deadline(self._policy.deadline, self._clock.now)
+
     async def until_settled(
-        self, attempt: Callable[[], Awaitable[Verdict]], replies: Replies
+        self, attempt: Callable[[], Awaitable[Verdict]], replies: Replies, deadline: Deadline
     ) -> Verdict:
         """Call ``attempt`` until it is not interrupted, or the attempts or the time are used up."""
 
@@ -83,7 +92,7 @@ class Turns:
 
         retrying = AsyncRetrying(
             retry=self._policy.retry,
-            stop=self._policy.stop(self._clock.now),
+            stop=self._policy.stop(deadline),
             wait=self._policy.wait,
             sleep=self._clock.sleep,
             before_sleep=announce,

@@ -28,7 +28,7 @@ class Users:
     async def task_for(
         self, job: Job, *, repeated: bool, published_at: float | None
     ) -> tuple[str, Task | None]:
-        """Return the id of the task to continue, and the task itself if it was just made.
+        """Return the id of the task to continue, and the task itself if it is to be announced.
 
         Args:
             job: a job by user.
@@ -41,19 +41,21 @@ class Users:
         address = job.address
         agent, user_id = self._agents[address.network], address.user_id or ""
         known = self._tasks.get((address.network, user_id))
-        if job.new_conversation:
-            found = None
-            if repeated:
-                found = await self._made_before(agent, user_id, job.text, published_at)
-        elif known is not None:
-            self._tasks.move_to_end((address.network, user_id))
+        if known is not None and not job.new_conversation:
+            self._remember(address.network, user_id, known)
             return known, None
-        else:
-            found = await self._latest(agent, user_id)
-        task = found or await agent.create_task(user_id)
+        newest = None
+        if repeated or not job.new_conversation:
+            newest = await self._latest(agent, user_id)
+        history = await agent.history(newest.id) if repeated and newest else ()
+        if job.new_conversation and newest:
+            ours = already_made_for(job.text, newest, history, published_at)
+            newest = newest if ours else None
+        task = newest or await agent.create_task(user_id)
         self._remember(address.network, user_id, task.id)
-        made_by_job = found is None or job.new_conversation
-        return task.id, task if made_by_job else None
+        # A delivery that died between making a task and announcing it left one without a word.
+        fresh = newest is None or (repeated and not any(said.by_user for said in history))
+        return task.id, task if fresh or job.new_conversation else None
 
     def forget(self, network: str, user_id: str, task_id: str) -> None:
         """Forget a task that AUI does not know any more."""
@@ -66,16 +68,6 @@ class Users:
         if first.last > 1:
             tasks += (await agent.list_tasks(user_id, first.last)).tasks
         return latest(tasks)
-
-    async def _made_before(
-        self, agent: Agent, user_id: str, text: str, published_at: float | None
-    ) -> Task | None:
-        newest = await self._latest(agent, user_id)
-        if newest is None:
-            return None
-        history = await agent.history(newest.id)
-        ours = already_made_for(text, newest, history, published_at)
-        return newest if ours else None
 
     def _remember(self, network: str, user_id: str, task_id: str) -> None:
         self._tasks[network, user_id] = task_id
