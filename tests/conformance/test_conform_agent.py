@@ -1,0 +1,271 @@
+"""What the flow may expect of AUI, of the fake agent and of the real one over the sandbox."""
+# ruff: noqa: D102, D103 - a test's name is its sentence; the world says what its methods do
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
+from typing import Protocol
+
+import pytest
+
+from tests.conformance.script import (
+    Close,
+    Lose,
+    Refuse,
+    Silence,
+    Step,
+    answering,
+    failing,
+    updating,
+)
+from tests.fakes import FakeAgent, ManualClock
+from worker.aui.agent import AuiAgent
+from worker.aui.network import Network
+from worker.aui.websocket import Timeouts
+from worker.core.conversation import created_at
+from worker.core.errors import AgentUnavailable
+from worker.core.redact import Redactor
+from worker.core.verdict import Kind, Source, judge
+from worker.relay.ports import Agent
+from worker.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+KEY = "API_KEY_conformance"
+ANSWER = "I found several microwaves"
+FAKE: dict[str, list[Step]] = {
+    "an answer": answering(ANSWER),
+    "an error frame and 1011": [updating("I"), failing(500), Close(1011)],
+    "a bare 1011": [updating("I"), Close(1011)],
+    "a bare 1008": [updating("I"), Close(1008)],
+    "moderation": [updating("I"), failing(400), Close(1008)],
+    "a cut": [updating("I"), Lose()],
+    "garbage": [updating("I"), b"<html>"],
+    "silence": [updating("I"), Silence(3600.0)],
+    "a refusal": [Refuse(503)],
+    "nobody there": [Lose(Source.CONNECTION_FAILED)],
+}
+REAL = {
+    "an answer": "",
+    "an error frame and 1011": "!1011 after=1 |",
+    "a bare 1011": "!close code=1011 after=1 |",
+    "a bare 1008": "!1008 after=1 |",
+    "moderation": "!400 after=1 |",
+    "a cut": "!cut after=1 |",
+    "garbage": "!garbage after=1 |",
+    "silence": "!silence after=1 |",
+    "a refusal": "",
+    "nobody there": "",
+}
+
+
+class World(Protocol):
+    """An agent, and how to make its AUI do what a test needs."""
+
+    agent: Agent
+
+    async def task(self, user_id: str) -> str:
+        """Make a task, not over the port."""
+
+    async def play(self, what: str, task_id: str) -> bytes:
+        """Prepare the next attempt; return the request that sets it off."""
+
+    def be_unavailable(self) -> None:
+        """Let the next REST call fail with 503."""
+
+    def deadline(self, seconds: float) -> float:
+        """Return a time on the agent's clock."""
+
+    async def open_conversations(self) -> int:
+        """Count, once everything has had the time to close."""
+
+
+class FakeWorld:
+    """The fake agent."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.fake = FakeAgent(self.clock)
+        self.agent: Agent = self.fake
+
+    async def task(self, user_id: str) -> str:
+        return (await self.fake.create_task(user_id)).id
+
+    async def play(self, what: str, task_id: str) -> bytes:
+        self.fake.play(FAKE[what])
+        return json.dumps({"task_id": task_id, "text": "a microwave"}).encode()
+
+    def be_unavailable(self) -> None:
+        self.fake.unavailable.append(judge(Source.STATUS, 503))
+
+    def deadline(self, seconds: float) -> float:
+        return self.clock.now() + seconds
+
+    async def open_conversations(self) -> int:
+        return self.fake.open
+
+
+class RealWorld:
+    """The real agent over a sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        network = Network("default", KEY, sandbox.base_url)
+        self.real = AuiAgent(network, Timeouts(5.0, 5.0, 5.0), 1024 * 1024, Redactor([KEY]))
+        self.agent: Agent = self.real
+
+    async def task(self, user_id: str) -> str:
+        return self.sandbox.create_task(user_id).id
+
+    async def play(self, what: str, task_id: str) -> bytes:
+        if what == "a refusal":
+            self.sandbox.fault(upgrade={"status": 503})
+        if what == "nobody there":
+            await self.sandbox.stop()
+        return json.dumps({"task_id": task_id, "text": f"{REAL[what]} a microwave"}).encode()
+
+    def be_unavailable(self) -> None:
+        self.sandbox.fault(rest={"status": 503, "times": 1})
+
+    def deadline(self, seconds: float) -> float:
+        return asyncio.get_running_loop().time() + seconds
+
+    async def open_conversations(self) -> int:
+        await self.real.aclose()
+        return int(self.sandbox.state()["open_sockets"])
+
+
+@pytest.fixture(params=["fake", "real"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Run the suite over the fake and over the real one."""
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    async with Sandbox(api_key=KEY, word_delay=0.0) as sandbox:
+        real = RealWorld(sandbox)
+        yield real
+        await real.real.aclose()
+
+
+async def test_texts_come_as_they_grow_and_end_in_the_whole_answer(world: World) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play("an answer", task_id)
+    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
+        texts = [update.text async for update in conversation]
+    turn = conversation.turn
+    assert len(texts) > 2
+    assert all(later.startswith(text) for text, later in pairwise(texts))
+    assert turn.verdict is not None
+    assert turn.verdict.kind is Kind.COMPLETED
+    assert turn.final is not None
+    assert (turn.final.text, turn.text) == (texts[-1], texts[-1])
+    assert json.loads(turn.final.raw)["id"] == turn.final.id
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "reason"),
+    [
+        ("an error frame and 1011", Kind.INTERRUPTED, "upstream_error"),
+        ("a bare 1011", Kind.INTERRUPTED, "internal_error"),
+        ("a bare 1008", Kind.REJECTED, "policy_violation"),
+        ("moderation", Kind.REJECTED, "bad_request"),
+        ("a cut", Kind.INTERRUPTED, "connection_lost"),
+        ("garbage", Kind.INTERRUPTED, "garbage_frame"),
+        ("silence", Kind.REJECTED, "deadline_exceeded"),
+    ],
+)
+async def test_every_ending_is_a_verdict_and_what_came_before_it_was_heard(
+    world: World, what: str, kind: Kind, reason: str
+) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play(what, task_id)
+    deadline = world.deadline(1.0 if what == "silence" else 10.0)
+    async with world.agent.converse(task_id, request, deadline) as conversation:
+        texts = [update.text async for update in conversation]
+    verdict = conversation.turn.verdict
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == (kind, reason)
+    assert (texts, conversation.turn.text, conversation.turn.final) == (["I"], "I", None)
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"), [("a refusal", "upstream_error"), ("nobody there", "connection_failed")]
+)
+async def test_a_connection_that_could_not_be_opened_is_a_verdict_too(
+    world: World, what: str, reason: str
+) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play(what, task_id)
+    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
+        assert [update async for update in conversation] == []
+    verdict = conversation.turn.verdict
+    assert verdict is not None
+    assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, reason)
+
+
+async def test_leaving_closes_it_however_far_it_came(world: World) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play("silence", task_id)
+    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
+        async for _ in conversation:
+            break
+    assert conversation.turn.verdict is None
+    assert await world.open_conversations() == 0
+
+
+async def test_a_created_task_is_listed_and_nothing_was_said_in_it(world: World) -> None:
+    task = await world.agent.create_task("user_1")
+    page = await world.agent.list_tasks("user_1")
+    assert json.loads(task.raw)["id"] == task.id
+    assert [one.id for one in page.tasks] == [task.id]
+    assert (page.total, page.last) == (1, 1)
+    assert created_at(task.id) is not None
+    assert list(await world.agent.history(task.id)) == []
+    assert (await world.agent.list_tasks("user_2")).total == 0
+
+
+async def test_many_tasks_are_listed_page_by_page(world: World) -> None:
+    made = {await world.task("user_1") for _ in range(53)}
+    first = await world.agent.list_tasks("user_1")
+    last = await world.agent.list_tasks("user_1", first.last)
+    assert (first.total, first.last, len(first.tasks)) == (53, 2, first.size)
+    assert {task.id for task in [*first.tasks, *last.tasks]} == made
+
+
+async def test_a_history_tells_who_said_what_oldest_first(world: World) -> None:
+    task_id = await world.task("user_1")
+    for _ in range(2):
+        request = await world.play("an answer", task_id)
+        async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
+            assert [update async for update in conversation]
+    history = await world.agent.history(task_id)
+    assert [said.by_user for said in history] == [True, False, True, False]
+    assert history[0].text.strip() == "a microwave"
+    assert history[-1].text == conversation.turn.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda agent, _: agent.create_task("user_1"),
+        lambda agent, _: agent.list_tasks("user_1"),
+        lambda agent, task_id: agent.history(task_id),
+    ],
+    ids=["create_task", "list_tasks", "history"],
+)
+async def test_what_is_not_to_be_had_is_one_exception_with_the_verdict(
+    world: World, call: Callable[[Agent, str], Awaitable[object]]
+) -> None:
+    task_id = await world.task("user_1")
+    world.be_unavailable()
+    with pytest.raises(AgentUnavailable) as caught:
+        await call(world.agent, task_id)
+    assert (caught.value.verdict.kind, caught.value.verdict.status_code) == (Kind.INTERRUPTED, 503)
+    assert await call(world.agent, task_id) is not None
+
+
+async def test_a_task_that_aui_does_not_know_has_no_history_to_be_had(world: World) -> None:
+    with pytest.raises(AgentUnavailable) as caught:
+        await world.agent.history("0123456789abcdef01234567")
+    assert caught.value.verdict.reason == "not_found"

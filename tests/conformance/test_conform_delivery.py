@@ -1,0 +1,185 @@
+"""What the flow may expect of a delivery."""
+# ruff: noqa: D102, D103 - a test's name is its sentence; the world says what its methods do
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Protocol
+
+import pytest
+from aio_pika import Message
+from aio_pika.abc import AbstractChannel
+
+from tests.conformance.script import PATIENCE
+from tests.conformance.watching import Broker, broker_at, running, unique
+from tests.fakes import FakeDelivery
+from worker.amqp.consumer import QueueConsumer
+from worker.amqp.delivery import AmqpDelivery
+from worker.core.envelope import Envelope, Properties
+from worker.relay.ports import Delivery
+
+pytestmark = pytest.mark.anyio
+
+
+class World(Protocol):
+    """A queue, and a consumer of it."""
+
+    async def publish(self, body: bytes) -> None:
+        """Put a message into the queue."""
+
+    async def delivery(self) -> Delivery:
+        """Return the next delivery."""
+
+    async def give_back(self) -> None:
+        """Stop consuming and begin again; what is unacked is handed out again."""
+
+    async def lose_link(self) -> None:
+        """Lose the link; what is unacked is handed out again, and acks may be lost with it."""
+
+
+class FakeWorld:
+    """A queue in memory, of fake deliveries."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Envelope] = deque()
+        self._unacked: list[FakeDelivery] = []
+
+    async def publish(self, body: bytes) -> None:
+        properties = Properties(headers={"count": 1}, message_id="m1")
+        self._queue.append(Envelope("acme", body, "the.queue", properties))
+
+    async def delivery(self) -> Delivery:
+        made = FakeDelivery(self._queue.popleft())
+        self._unacked.append(made)
+        return made
+
+    async def give_back(self) -> None:
+        await self.lose_link()
+
+    async def lose_link(self) -> None:
+        for one in reversed(self._unacked):
+            one.lost = True
+            if not one.acked:
+                self._queue.appendleft(replace(one.envelope, redelivered=True))
+        self._unacked.clear()
+
+
+class RealWorld:
+    """A queue on the real broker."""
+
+    def __init__(self, broker: Broker, outside: AbstractChannel, queue: str) -> None:
+        self._broker = broker
+        self._outside = outside
+        self._queue = queue
+        self._taken: asyncio.Queue[AmqpDelivery] = asyncio.Queue()
+        self._consuming = AsyncExitStack()
+
+    async def consume(self) -> None:
+        """Begin to consume."""
+        take = self._taken.put_nowait
+        consumer = QueueConsumer(self._broker.link, self._queue, "acme", 10, take)
+        await self._consuming.enter_async_context(running(consumer.run))
+        await consumer.started.wait()
+
+    async def stop(self) -> None:
+        """Stop to consume."""
+        await self._consuming.aclose()
+
+    async def publish(self, body: bytes) -> None:
+        message = Message(body, headers={"count": 1}, message_id="m1")
+        await self._outside.default_exchange.publish(message, self._queue)
+
+    async def delivery(self) -> Delivery:
+        async with asyncio.timeout(PATIENCE):
+            return await self._taken.get()
+
+    async def give_back(self) -> None:
+        await self.stop()
+        await self.consume()
+
+    async def lose_link(self) -> None:
+        await self._broker.lose_link()
+
+
+@pytest.fixture(params=["fake", "real"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Run the suite over the fake and over the real one."""
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    async with broker_at(request.getfixturevalue("amqp_url")) as broker:
+        outside = await broker.connection.channel()
+        queue = await outside.declare_queue(unique("conformance"))
+        broker.stack.push_async_callback(queue.delete, if_unused=False, if_empty=False)
+        real = RealWorld(broker, outside, queue.name)
+        await broker.run_link()
+        await real.consume()
+        yield real
+        await real.stop()
+
+
+async def test_it_is_the_message_as_it_was_published(world: World) -> None:
+    await world.publish(b'{"text":"\xc3\xa9"}')
+    delivery = await world.delivery()
+    envelope = delivery.envelope
+    assert (envelope.network, envelope.body) == ("acme", b'{"text":"\xc3\xa9"}')
+    assert envelope.properties.message_id == "m1"
+    assert envelope.properties.headers == {"count": 1}
+    assert (envelope.redelivered, envelope.delivery_count) == (False, 0)
+    assert envelope.routing_key
+    assert not delivery.lost
+    await delivery.ack()
+
+
+async def test_what_was_acked_is_not_handed_out_again_and_what_was_not_is(world: World) -> None:
+    for body in (b"acked", b"not acked", b"never touched"):
+        await world.publish(body)
+    acked, unacked, _ = [await world.delivery() for _ in range(3)]
+    await acked.ack()
+    await world.give_back()
+    again = [await world.delivery() for _ in range(2)]
+    assert [one.envelope.body for one in again] == [b"not acked", b"never touched"]
+    assert all(one.envelope.redelivered for one in again)
+    assert unacked.lost
+    assert not any(one.lost for one in again)
+    for one in again:
+        await one.ack()
+
+
+async def test_an_ack_over_a_link_that_is_gone_does_nothing(world: World) -> None:
+    await world.publish(b"job")
+    delivery = await world.delivery()
+    await world.lose_link()
+    again = await world.delivery()
+    await delivery.ack()
+    await world.lose_link()
+    once_more = await world.delivery()
+    assert [delivery.lost, again.lost, once_more.lost] == [True, True, False]
+    assert once_more.envelope.body == b"job"
+    await once_more.ack()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_settling_twice_is_a_bug_whatever_became_of_the_link(
+    world: World, lost: bool
+) -> None:
+    await world.publish(b"job")
+    delivery = await world.delivery()
+    if lost:
+        await world.lose_link()
+    await delivery.ack()
+    with pytest.raises(RuntimeError):
+        await delivery.ack()
+
+
+async def test_acks_may_come_in_any_order(world: World) -> None:
+    for body in (b"1", b"2", b"3"):
+        await world.publish(body)
+    one, two, three = [await world.delivery() for _ in range(3)]
+    await three.ack()
+    await one.ack()
+    await world.give_back()
+    assert (await world.delivery()).envelope.body == b"2"
+    assert two.lost

@@ -1,0 +1,199 @@
+"""What the flow may expect of whoever publishes its replies."""
+# ruff: noqa: D102, D103 - a test's name is its sentence; the world says what its methods do
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pytest
+from aio_pika.abc import AbstractChannel
+
+from tests.conformance.script import PATIENCE, final
+from tests.conformance.watching import Broker, Inbox, broker_at, take_out, unique
+from tests.fakes import FakePublisher
+from tests.unit.relay.flow import let_run
+from worker.amqp.publisher import ReplyPublisher
+from worker.core.job import Address
+from worker.core.reply import Replies, Reply
+from worker.core.topology import HUB, UNCLAIMED
+from worker.core.verdict import Source, judge
+from worker.relay.ports import Publisher
+
+pytestmark = pytest.mark.anyio
+
+
+class World(Protocol):
+    """A publisher without a link, until it is given one."""
+
+    publisher: Publisher
+
+    async def connect(self) -> None:
+        """Let the link come up."""
+
+    async def listen(self, task_id: str) -> None:
+        """Bind a queue for everything of a task; the link must be up."""
+
+    async def heard(self, count: int) -> list[str]:
+        """Return the ids of so many replies, in the order they came."""
+
+    async def unclaimed(self, reply: Reply) -> int:
+        """Count how often a reply was put aside because nobody wanted it."""
+
+
+class FakeWorld:
+    """The fake publisher."""
+
+    def __init__(self) -> None:
+        self.fake = FakePublisher()
+        self.fake.gate.shut()
+        self.fake.deaf = {"final", "failed"}
+        self.publisher: Publisher = self.fake
+        self._from = 0
+
+    async def connect(self) -> None:
+        self.fake.gate.open()
+
+    async def listen(self, task_id: str) -> None:
+        self.fake.deaf.clear()
+        self._from = len(self.fake.published)
+
+    async def heard(self, count: int) -> list[str]:
+        assert len(self.fake.published) >= self._from + count
+        return [reply.message_id for reply in self.fake.published[self._from :]][:count]
+
+    async def unclaimed(self, reply: Reply) -> int:
+        return self.fake.unclaimed.count(reply)
+
+
+class RealWorld:
+    """The real publisher over the real broker."""
+
+    def __init__(self, broker: Broker, outside: AbstractChannel) -> None:
+        self.publisher: Publisher = ReplyPublisher(broker.link)
+        self._broker = broker
+        self._outside = outside
+        self._inbox = Inbox(outside)
+
+    async def connect(self) -> None:
+        await self._broker.run_link()
+
+    async def listen(self, task_id: str) -> None:
+        await self._inbox.bind(HUB, f"*.*.{task_id}.*")
+
+    async def heard(self, count: int) -> list[str]:
+        return [str(message.message_id) for message in await self._inbox.take(count)]
+
+    async def unclaimed(self, reply: Reply) -> int:
+        return len(await take_out(self._outside, UNCLAIMED, reply.message_id))
+
+
+@pytest.fixture(params=["fake", "real"])
+async def unlinked(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Run the suite over the fake and over the real one, which has no link yet."""
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    async with broker_at(request.getfixturevalue("amqp_url")) as broker:
+        yield RealWorld(broker, await broker.connection.channel())
+
+
+@pytest.fixture
+async def world(unlinked: World) -> World:
+    """Return a world whose link is up."""
+    await unlinked.connect()
+    return unlinked
+
+
+@pytest.fixture
+def replies() -> Replies:
+    """Number the replies about a job that nobody else has."""
+    task_id, job_id = unique("task"), unique("job")
+    made = Replies(Address("default", job_id, job_id, task_id=task_id), base=0)
+    made.begin_attempt()
+    return made
+
+
+def task_of(replies: Replies) -> str:
+    """Return the task of these replies."""
+    return replies.address.task_id or ""
+
+
+async def test_replies_arrive_in_the_order_they_were_published(
+    world: World, replies: Replies
+) -> None:
+    await world.listen(task_of(replies))
+    published = []
+    for number in range(100):
+        published.append(replies.update(f"text {number}"))
+        await world.publisher.update(published[-1])
+    published.append(replies.retrying(judge(Source.SERVER_CLOSE, 1011), 0.5))
+    await world.publisher.announce(published[-1])
+    replies.begin_attempt()
+    published.append(replies.update("text"))
+    await world.publisher.update(published[-1])
+    published.append(replies.final(final("text")))
+    await world.publisher.terminal(published[-1])
+    heard = await world.heard(len(published))
+    assert heard == [reply.message_id for reply in published]
+
+
+async def test_replies_of_many_tasks_do_not_stand_in_each_others_way(world: World) -> None:
+    async def converse(number: int) -> str:
+        address = Address("default", unique("job"), "job", task_id=tasks[number])
+        mine = Replies(address, base=0)
+        for text in ("a", "b", "c"):
+            await world.publisher.update(mine.update(text))
+        await world.publisher.terminal(mine.final(final("abc")))
+        return address.job_id
+
+    tasks = [unique("task")] * 20
+    await world.listen(tasks[0])
+    async with asyncio.timeout(PATIENCE):
+        jobs = await asyncio.gather(*(converse(number) for number in range(len(tasks))))
+    heard = await world.heard(4 * len(tasks))
+    for job_id in jobs:
+        mine = [message_id for message_id in heard if message_id.startswith(job_id)]
+        assert mine == [f"{job_id}:0:{seq}" for seq in (1, 2, 3, 4)]
+
+
+async def test_a_terminal_reply_that_somebody_has_is_not_unclaimed(
+    world: World, replies: Replies
+) -> None:
+    await world.listen(task_of(replies))
+    reply = replies.final(final("Hi"))
+    await world.publisher.terminal(reply)
+    assert await world.heard(1) == [reply.message_id]
+    assert await world.unclaimed(reply) == 0
+
+
+@pytest.mark.parametrize("kind", ["final", "failed"])
+async def test_a_terminal_reply_that_nobody_has_a_queue_for_is_unclaimed(
+    world: World, replies: Replies, kind: str
+) -> None:
+    verdict = judge(Source.SERVER_CLOSE, 1008)
+    reply = replies.final(final("Hi")) if kind == "final" else replies.failed(verdict)
+    await world.publisher.terminal(reply)
+    assert await world.unclaimed(reply) == 1
+
+
+async def test_any_other_reply_that_nobody_has_a_queue_for_is_gone(
+    world: World, replies: Replies
+) -> None:
+    update, created = replies.update("text"), replies.created(b"{}")
+    await world.publisher.update(update)
+    await world.publisher.announce(created)
+    assert await world.unclaimed(update) == 0
+    assert await world.unclaimed(created) == 0
+
+
+async def test_a_terminal_reply_waits_for_the_link_as_long_as_it_takes(
+    unlinked: World, replies: Replies
+) -> None:
+    reply = replies.final(final("Hi"))
+    publishing = asyncio.create_task(unlinked.publisher.terminal(reply))
+    await let_run()
+    assert not publishing.done()
+    await unlinked.connect()
+    async with asyncio.timeout(PATIENCE):
+        await publishing
+    assert await unlinked.unclaimed(reply) == 1

@@ -1,0 +1,295 @@
+"""The world in memory: a fake for each port of the flow, and a clock that only the tests move.
+
+`tests/conformance` holds each fake to the same suite as its real adapter. What a fake does is
+written into a :class:`Journal`, which all fakes of a test share: tests wait for its entries,
+never for time.
+"""
+# ruff: noqa: D102 - the methods of a fake are those of its port, which says what they do
+
+import asyncio
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tests.conformance.script import PATIENCE, Gate, Refuse, Scripted, Step, answering
+from worker.core.conversation import Said, Task, TaskPage
+from worker.core.envelope import Envelope, Properties
+from worker.core.errors import AgentUnavailable
+from worker.core.reply import Reply
+from worker.core.turn import Turn
+from worker.core.verdict import Source, Verdict, judge
+from worker.relay.ports import Clock
+
+
+class Journal:
+    """What happened in the world, in order."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+        self._news = asyncio.Event()
+
+    def add(self, entry: str) -> None:
+        """Write an entry down."""
+        self.entries.append(entry)
+        self._news.set()
+
+    async def until(self, entry: str, times: int = 1) -> None:
+        """Return once an entry is there (so many times)."""
+        async with asyncio.timeout(PATIENCE):
+            while self.entries.count(entry) < times:
+                self._news.clear()
+                await self._news.wait()
+
+
+class ManualClock:
+    """A time that passes only while somebody sleeps, and then at once; a shut gate stops it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.slept: list[float] = []
+        self.gate = Gate()
+
+    def now(self) -> float:
+        return self.seconds
+
+    def utc(self) -> datetime:
+        return datetime(2026, 3, 9, 14, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.gate.passed()
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+    @property
+    def port(self) -> Clock:
+        """The clock as the flow takes it."""
+        return Clock(now=self.now, utc=self.utc, sleep=self.sleep)
+
+
+class FakeDelivery:
+    """A delivery of which one sees whether it was acked; `lost` may be set at any time."""
+
+    def __init__(self, envelope: Envelope, journal: Journal | None = None) -> None:
+        self.envelope = envelope
+        self.lost = False
+        self.acked = False
+        self.settled = False
+        self._journal = journal or Journal()
+
+    async def ack(self) -> None:
+        if self.settled:
+            self._journal.add("settled twice")
+            raise RuntimeError("a delivery was settled twice")
+        self.settled = True
+        if not self.lost:
+            self.acked = True
+            self._journal.add("ack")
+
+    def give_back(self) -> None:
+        self.lost = True
+        self._journal.add("given back")
+
+
+class FakePublisher:
+    """Keeps every reply, in the order they left; nothing leaves while the gate is shut.
+
+    `deaf` are the kinds of replies that nobody has bound a queue for.
+    """
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.published: list[Reply] = []
+        self.unclaimed: list[Reply] = []
+        self.deaf: set[str] = set()
+        self.gate = Gate()
+        self._journal = journal or Journal()
+
+    async def update(self, reply: Reply) -> None:
+        await self._publish(reply)
+
+    async def announce(self, reply: Reply) -> None:
+        await self._publish(reply)
+
+    async def terminal(self, reply: Reply) -> None:
+        await self._publish(reply)
+        if str(reply.kind) in self.deaf:
+            self.unclaimed.append(reply)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of what was published, in order."""
+        return [str(reply.kind) for reply in self.published]
+
+    async def _publish(self, reply: Reply) -> None:
+        await self.gate.passed()
+        self.published.append(reply)
+        self._journal.add(str(reply.kind))
+
+
+@dataclass(frozen=True)
+class Copied:
+    """One copy of a job: where it went, and all of it."""
+
+    where: tuple[str, ...]
+    body: bytes
+    properties: Properties
+
+
+class FakeCopies:
+    """Keeps letters and forwards; nothing is confirmed while the gate is shut."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.letters: list[Copied] = []
+        self.forwards: list[Copied] = []
+        self.gate = Gate()
+        self._journal = journal or Journal()
+
+    async def to_dead(self, key: str, body: bytes, properties: Properties) -> None:
+        await self.gate.passed()
+        self.letters.append(Copied((key,), body, properties))
+        self._journal.add("letter")
+
+    async def to_slot(self, network: str, slot: str, body: bytes, properties: Properties) -> None:
+        await self.gate.passed()
+        self.forwards.append(Copied((network, slot), body, properties))
+        self._journal.add("forward")
+
+
+class FakeTaskExchanges:
+    """Knows which exchanges stand; none can be made while the gate is shut."""
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.standing: set[tuple[str, str]] = set()
+        self.held: Counter[tuple[str, str]] = Counter()
+        self.gate = Gate()
+        self._journal = journal or Journal()
+
+    @contextmanager
+    def hold(self, network: str, task_id: str) -> Iterator["FakeHold"]:
+        self.held[network, task_id] += 1
+        try:
+            yield FakeHold(self, (network, task_id))
+        finally:
+            self.held[network, task_id] -= 1
+
+    async def make(self, key: tuple[str, str]) -> None:
+        """Make an exchange unless it stands."""
+        await self.gate.passed()
+        if key not in self.standing:
+            self.standing.add(key)
+            self._journal.add("exchange")
+
+    def lose_link(self) -> None:
+        """Lose the link, and every exchange with it."""
+        self.gate.shut()
+        self.standing.clear()
+
+    def link_back(self) -> None:
+        """Get the link back, and what is in use."""
+        self.gate.open()
+        self.standing |= {key for key, users in self.held.items() if users}
+
+
+@dataclass(frozen=True)
+class FakeHold:
+    """A use of a fake exchange."""
+
+    owner: FakeTaskExchanges
+    key: tuple[str, str]
+
+    async def ready(self) -> None:
+        await self.owner.make(self.key)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One attempt as the agent saw it."""
+
+    task_id: str
+    request: bytes
+    deadline: float
+
+
+@dataclass
+class FakeAgent:
+    """AUI in memory: plays one script an attempt, and a polite answer when there is none left.
+
+    Attributes:
+        scripts: what to play, attempt by attempt; a script without an ending is a cut connection.
+        asked: every attempt.
+        tasks: by user, oldest first.
+        histories: what was said, by task.
+        unavailable: the verdicts of the next REST calls that fail.
+        open: conversations that run now; `most_open`: ever at once.
+    """
+
+    clock: ManualClock
+    journal: Journal = field(default_factory=Journal)
+    scripts: deque[Sequence[Step]] = field(default_factory=deque)
+    asked: list[Asked] = field(default_factory=list)
+    tasks: defaultdict[str, list[Task]] = field(default_factory=lambda: defaultdict(list))
+    histories: dict[str, list[Said]] = field(default_factory=dict)
+    unavailable: deque[Verdict] = field(default_factory=deque)
+    calls: list[str] = field(default_factory=list)
+    page_size: int = 50
+    newest_first: bool = True
+    open: int = 0
+    most_open: int = 0
+
+    @asynccontextmanager
+    async def converse(
+        self, task_id: str, request: bytes, deadline: float
+    ) -> AsyncIterator[Scripted]:
+        self.asked.append(Asked(task_id, request, deadline))
+        self.journal.add("converse")
+        text = str(json.loads(request).get("text"))
+        script = self.scripts.popleft() if self.scripts else answering(f"You said: {text}")
+        turn = Turn(task_id)
+        if not (script and isinstance(script[0], Refuse)):
+            turn.sending()
+            self.histories.setdefault(task_id, []).append(Said(text, by_user=True))
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        try:
+            yield Scripted(turn, iter(script), deadline, self.clock.port)
+        finally:
+            self.open -= 1
+            self.journal.add("hung up")
+            if turn.final is not None:
+                self.histories[task_id].append(Said(turn.final.text, by_user=False))
+
+    async def create_task(self, user_id: str) -> Task:
+        """Create a task; its id is an ObjectId, of the clock's time."""
+        self._call("create_task")
+        number = sum(map(len, self.tasks.values()))
+        task_id = f"{int(self.clock.utc().timestamp()):08x}{number:016x}"
+        task = Task(task_id, json.dumps({"id": task_id, "user_id": user_id}).encode())
+        self.tasks[user_id].append(task)
+        self.histories[task_id] = []
+        return task
+
+    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+        """Return a page, sorted as `newest_first` says."""
+        self._call("list_tasks")
+        tasks = self.tasks[user_id][:: -1 if self.newest_first else 1]
+        first = (page - 1) * self.page_size
+        return TaskPage(tasks[first : first + self.page_size], len(tasks), self.page_size)
+
+    async def history(self, task_id: str) -> Sequence[Said]:
+        """Return what was said; a task that is not known has no history to be had."""
+        self._call("history")
+        if task_id not in self.histories:
+            raise AgentUnavailable(judge(Source.STATUS, 404, detail="Task not found"))
+        return list(self.histories[task_id])
+
+    def play(self, *scripts: Iterable[Step]) -> None:
+        """Add scripts, one an attempt."""
+        self.scripts.extend(list(script) for script in scripts)
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.unavailable:
+            raise AgentUnavailable(self.unavailable.popleft())

@@ -1,0 +1,86 @@
+"""An agent is its sessions and its REST API; closing it closes everything."""
+# ruff: noqa: D103 - a test's name is its sentence
+
+import asyncio
+
+import pytest
+
+from tests.unit.aui.servers import REDACTOR, never, raw_server
+from tests.unit.aui.talk import GENEROUS, MAX_BYTES, client_tasks, network_of, request_of
+from worker.aui.agent import AuiAgent
+from worker.aui.websocket import Timeouts
+from worker.core.errors import AgentUnavailable
+from worker.core.verdict import Kind
+from worker.sandbox import Sandbox
+
+pytestmark = pytest.mark.anyio
+
+
+def soon() -> float:
+    """Return a deadline."""
+    return asyncio.get_running_loop().time() + 10.0
+
+
+async def test_a_conversation_is_found_in_the_history_afterwards(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    task = await agent.create_task("user_1")
+    async with agent.converse(task.id, request_of(task.id, "hi"), soon()) as conversation:
+        texts = [update.text async for update in conversation]
+    page = await agent.list_tasks("user_1")
+    history = await agent.history(task.id)
+    await agent.aclose()
+    assert [one.id for one in page.tasks] == [task.id]
+    assert [said.text for said in history] == ["hi", texts[-1]]
+
+
+async def test_closing_waits_until_every_socket_is_closed(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    for _ in range(3):
+        task = sandbox.create_task("user_1")
+        request = request_of(task.id, "!stall seconds=60 | a microwave")
+        async with agent.converse(task.id, request, soon()) as conversation:
+            await anext(conversation)
+        assert client_tasks()
+    await agent.aclose()
+    assert sandbox.state()["open_sockets"] == 0
+    assert client_tasks() == []
+
+
+async def test_closing_an_agent_that_was_never_used_is_fine(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    await agent.aclose()
+    await agent.aclose()
+    assert sandbox.state()["open_sockets"] == 0
+
+
+async def test_its_rest_calls_have_the_time_a_connection_has() -> None:
+    timeouts = Timeouts(connect=0.05, first_text=60.0, idle=60.0)
+    async with raw_server(never) as server, asyncio.timeout(5.0):
+        agent = AuiAgent(server.network(), timeouts, MAX_BYTES, REDACTOR)
+        with pytest.raises(AgentUnavailable) as caught:
+            await agent.create_task("user_1")
+        await agent.aclose()
+    assert caught.value.verdict.reason == "timeout"
+
+
+async def test_an_answer_sent_whole_has_the_time_a_first_text_has(sandbox: Sandbox) -> None:
+    timeouts = Timeouts(connect=5.0, first_text=0.05, idle=5.0)
+    agent = AuiAgent(network_of(sandbox), timeouts, MAX_BYTES, REDACTOR)
+    task = sandbox.create_task("user_1")
+    async with asyncio.timeout(4.0):
+        with pytest.raises(AgentUnavailable) as caught:
+            await agent.rest.send_message(request_of(task.id, "!silence | hi"))
+    await agent.aclose()
+    assert caught.value.verdict.reason == "timeout"
+
+
+async def test_an_answer_above_the_limit_is_rejected(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, 4096, REDACTOR)
+    task = sandbox.create_task("user_1")
+    request = request_of(task.id, "!huge bytes=5000 | hi")
+    async with agent.converse(task.id, request, soon()) as conversation:
+        assert [update async for update in conversation]
+    await agent.aclose()
+    assert conversation.turn.verdict is not None
+    assert conversation.turn.verdict.kind is Kind.REJECTED
+    assert conversation.turn.verdict.reason == "reply_too_large"

@@ -1,0 +1,272 @@
+"""Settings: every variable does what it says, and a wrong one stops the start in one line."""
+# ruff: noqa: D103 - a test's name is its sentence
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker import settings as module
+from worker.aui.network import BASE_URLS
+from worker.core.errors import ConfigurationError
+from worker.settings import (
+    AmqpSettings,
+    AuiSettings,
+    Settings,
+    WorkerSettings,
+    load_amqp_url,
+    load_settings,
+    load_worker_settings,
+)
+
+SECRET = "API_KEY_canary_77"
+Set = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Work in an empty directory, without any of our variables; it is returned."""
+    for name in list(os.environ):
+        if name.upper().startswith(("AUI_", "AMQP_", "WORKER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Load the settings of an environment that has a key, and these variables."""
+    for name, value in {"AUI_NETWORK_API_KEY": SECRET, **variables}.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_one_key_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch)
+    assert settings.amqp_url == "amqp://guest:guest@localhost:5672/"
+    (network,) = settings.networks.values()
+    assert (network.name, network.api_key) == ("default", SECRET)
+    assert (network.base_url, network.ws_url) == (BASE_URLS["gcp"], None)
+    assert (network.ws_auth, network.task_origin_type) == ("query", None)
+
+
+DEFAULTS: dict[str, tuple[object, str, object]] = {
+    "PARTITIONS": (16, "32", 32),
+    "PREFETCH": (64, "1", 1),
+    "CONCURRENCY": (512, "3", 3),
+    "ATTEMPTS": (5, "1", 1),
+    "JOB_DEADLINE": (600.0, "0.5", 0.5),
+    "CONNECT_TIMEOUT": (10.0, "2", 2.0),
+    "FIRST_TEXT_TIMEOUT": (60.0, "2", 2.0),
+    "IDLE_TIMEOUT": (60.0, "2", 2.0),
+    "GRACE": (30.0, "0", 0.0),
+    "TASK_IDLE": (900.0, "2", 2.0),
+    "MAX_JOB_BYTES": (262144, "1000", 1000),
+    "MAX_REPLY_BYTES": (8 * 1024 * 1024, "2048", 2048),
+    "REPLY_TO_PATTERN": (r"^(amq\.|sub\.)", "^mine$", "^mine$"),
+    "TOPOLOGY": ("declare", "verify", "verify"),
+    "ID": (None, "worker-1.a_b", "worker-1.a_b"),
+    "LOG_LEVEL": ("info", "debug", "debug"),
+    "LOG_FORMAT": (None, "json", "json"),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_each_setting_of_the_worker_has_its_default_and_its_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default, value, meant = DEFAULTS[name]
+    if default is not None:
+        assert getattr(load(monkeypatch).worker, name.lower()) == default
+    settings = load(monkeypatch, **{f"WORKER_{name}": value})
+    assert getattr(settings.worker, name.lower()) == meant
+
+
+def test_no_setting_is_left_untested() -> None:
+    assert set(WorkerSettings.model_fields) - {"http_port"} == {name.lower() for name in DEFAULTS}
+    assert set(AmqpSettings.model_fields) == {"url"}
+    assert set(AuiSettings.model_fields) == {
+        "network_api_key", "networks", "region", "base_url", "ws_url", "ws_auth",
+        "task_origin_type",
+    }  # fmt: skip
+
+
+def test_a_worker_is_named_after_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "my host/1")
+    assert load(monkeypatch).worker.id == "my-host-1"
+
+
+def test_aui_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    azure = load(monkeypatch, AUI_REGION="azure").networks["default"]
+    assert azure.base_url == BASE_URLS["azure"]
+    mine = load(
+        monkeypatch,
+        AUI_BASE_URL="http://localhost:1/api",
+        AUI_WS_URL="ws://localhost:2/s",
+        AUI_WS_AUTH="both",
+        AUI_TASK_ORIGIN_TYPE="web",
+    ).networks["default"]
+    assert (mine.base_url, mine.ws_url) == ("http://localhost:1/api", "ws://localhost:2/s")
+    assert (mine.ws_auth, mine.task_origin_type) == ("both", "web")
+
+
+def test_networks_have_their_own_keys_and_may_have_their_own_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    networks = load(
+        monkeypatch,
+        AUI_WS_URL="ws://proxy/s",
+        AUI_WS_AUTH="header",
+        AUI_NETWORKS__ACME__API_KEY="key-of-acme",
+        AUI_NETWORKS__ACME__REGION="azure",
+        AUI_NETWORKS__LAB__API_KEY="key-of-lab",
+        AUI_NETWORKS__LAB__BASE_URL="http://localhost:1/api",
+        AUI_NETWORKS__LAB__WS_URL="ws://localhost:2/s",
+        AUI_NETWORKS__TWIN__API_KEY="key-of-twin",
+    ).networks
+    assert list(networks) == ["default", "acme", "lab", "twin"]
+    assert {name: network.name for name, network in networks.items()} == {n: n for n in networks}
+    assert networks["acme"].api_key == "key-of-acme"
+    assert (networks["acme"].base_url, networks["acme"].ws_url) == (BASE_URLS["azure"], None)
+    assert networks["lab"].base_url == "http://localhost:1/api"
+    assert networks["lab"].ws_url == "ws://localhost:2/s"
+    assert networks["twin"].ws_url == "ws://proxy/s"
+    assert {network.ws_auth for network in networks.values()} == {"header"}
+
+
+def test_a_worker_may_do_without_the_default_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, AUI_NETWORK_API_KEY="", AUI_NETWORKS__ACME__API_KEY="k")
+    assert list(settings.networks) == ["acme"]
+
+
+WRONG: list[tuple[str, dict[str, str]]] = [
+    ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": ""}),
+    ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": f"{SECRET} x"}),
+    ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": f"{SECRET}\nx"}),
+    ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": f"{SECRET}é"}),
+    ("AUI_REGION", {"AUI_REGION": SECRET}),
+    ("AUI_WS_AUTH", {"AUI_WS_AUTH": SECRET}),
+    ("AUI_BASE_URL", {"AUI_BASE_URL": f"ftp://{SECRET}/"}),
+    ("AUI_BASE_URL", {"AUI_BASE_URL": f"https://h/?{SECRET}"}),
+    ("AUI_BASE_URL", {"AUI_BASE_URL": f"https://h:{SECRET}/"}),
+    ("AUI_BASE_URL", {"AUI_BASE_URL": f"https://user:{SECRET}@h/"}),
+    ("AUI_BASE_URL", {"AUI_BASE_URL": f"https://user:{SECRET}\u2100@h/"}),
+    ("AUI_WS_URL", {"AUI_WS_URL": f"https://{SECRET}/"}),
+    ("AUI_WS_URL", {"AUI_WS_URL": f"ws://h:99999/{SECRET}"}),
+    ("AUI_NETWORKS", {"AUI_NETWORKS": SECRET}),
+    ("AUI_NETWORKS", {"AUI_NETWORKS": f'["{SECRET}"]'}),
+    ("AUI_NETWORKS__ACME", {"AUI_NETWORKS__ACME": SECRET}),
+    ("AUI_NETWORKS__ACME__API_KEY", {"AUI_NETWORKS__ACME__REGION": "azure"}),
+    ("AUI_NETWORKS__ACME__API_KEY", {"AUI_NETWORKS__ACME__API_KEY": f"{SECRET} x"}),
+    (
+        "AUI_NETWORKS__ACME__REGON",
+        {"AUI_NETWORKS__ACME__API_KEY": "k", "AUI_NETWORKS__ACME__REGON": SECRET},
+    ),
+    ("AUI_NETWORKS__DEFAULT__API_KEY", {"AUI_NETWORKS__DEFAULT__API_KEY": SECRET}),
+    ("AUI_NETWORKS__UNSLOTTED", {"AUI_NETWORKS__UNSLOTTED__API_KEY": SECRET}),
+    ("AUI_NETWORKS__A.B", {"AUI_NETWORKS": f'{{"a.b":{{"api_key":"{SECRET}"}}}}'}),
+    ("AMQP_URL", {"AMQP_URL": f"http://u:{SECRET}@h/"}),
+    ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}@/"}),
+    ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}@h:99999/"}),
+    ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}@[h/"}),
+    ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}\u2100@h/"}),
+    ("AMQP_URL", {"AMQP_URL": f"amqps://u:{SECRET}@h/?no_verify_ssl=1"}),
+    ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": "12"}),
+    ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": "512"}),
+    ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": SECRET}),
+    ("WORKER_PREFETCH", {"WORKER_PREFETCH": "0"}),
+    ("WORKER_CONCURRENCY", {"WORKER_CONCURRENCY": "0"}),
+    ("WORKER_ATTEMPTS", {"WORKER_ATTEMPTS": "61"}),
+    ("WORKER_JOB_DEADLINE", {"WORKER_JOB_DEADLINE": "0"}),
+    ("WORKER_CONNECT_TIMEOUT", {"WORKER_CONNECT_TIMEOUT": "nan"}),
+    ("WORKER_FIRST_TEXT_TIMEOUT", {"WORKER_FIRST_TEXT_TIMEOUT": "inf"}),
+    ("WORKER_IDLE_TIMEOUT", {"WORKER_IDLE_TIMEOUT": "-1"}),
+    ("WORKER_GRACE", {"WORKER_GRACE": "nan"}),
+    ("WORKER_TASK_IDLE", {"WORKER_TASK_IDLE": SECRET}),
+    ("WORKER_MAX_JOB_BYTES", {"WORKER_MAX_JOB_BYTES": "17000000"}),
+    ("WORKER_MAX_REPLY_BYTES", {"WORKER_MAX_REPLY_BYTES": "100"}),
+    ("WORKER_REPLY_TO_PATTERN", {"WORKER_REPLY_TO_PATTERN": f"(?P<{SECRET}>a)(?P<{SECRET}>"}),
+    ("WORKER_TOPOLOGY", {"WORKER_TOPOLOGY": SECRET}),
+    ("WORKER_ID", {"WORKER_ID": f"{SECRET} x"}),
+    ("WORKER_LOG_FORMAT", {"WORKER_LOG_FORMAT": SECRET}),
+    ("WORKER_LOG_LEVEL", {"WORKER_LOG_LEVEL": SECRET}),
+]
+
+
+@pytest.mark.parametrize(("named", "variables"), WRONG, ids=map("{0[1]}".format, WRONG))
+def test_a_wrong_value_is_one_line_that_names_the_variable_and_does_not_show_it(
+    named: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(monkeypatch, **variables)
+    line = str(caught.value)
+    assert line.startswith(f"{named}: ")
+    assert "\n" not in line
+    assert SECRET not in line
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_every_wrong_value_of_a_concern_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(monkeypatch, WORKER_ATTEMPTS="x", WORKER_PREFETCH="y")
+    assert str(caught.value).count("; ") == 1
+
+
+def test_the_secrets_are_every_key_and_the_brokers_password_as_written_and_as_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(
+        monkeypatch,
+        AMQP_URL="amqp://user:p%2Fw@h/",
+        AUI_NETWORKS__ACME__API_KEY="key-of-acme",
+    )
+    assert set(settings.secrets) == {SECRET, "key-of-acme", "p%2Fw", "p/w"}
+    assert SECRET not in repr(settings)
+    assert "p%2Fw" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["amqp://guest:guest@h/", "amqp://h/", "amqp://user:@h/"])
+def test_a_password_that_is_none_is_no_secret(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, AMQP_URL=url).secrets == [SECRET]
+
+
+def test_a_file_sets_what_the_environment_does_not(
+    monkeypatch: pytest.MonkeyPatch, nowhere: Path
+) -> None:
+    (nowhere / ".env").write_text(
+        f"AUI_NETWORK_API_KEY={SECRET}\nWORKER_ATTEMPTS=2\nWORKER_PREFETCH=9\nOTHER=1\n"
+        "AUI_NETWORKS__ACME__API_KEY=key-of-acme\nAMQP_URL=amqp://filed/\n"
+    )
+    monkeypatch.setenv("WORKER_ATTEMPTS", "3")
+    settings = load_settings()
+    assert list(settings.networks) == ["default", "acme"]
+    assert (settings.worker.attempts, settings.worker.prefetch) == (3, 9)
+    assert settings.amqp_url == "amqp://filed/"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, WORKER_ATTEMPTS="", AMQP_URL="").worker.attempts == 5
+
+
+def test_a_variable_may_be_written_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, worker_attempts="2").worker.attempts == 2
+
+
+def test_secrets_may_lie_in_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "aui_network_api_key").write_text(f"{SECRET}\n")
+    options: dict[str, Any] = {"_secrets_dir": tmp_path}
+    key = AuiSettings(**options).network_api_key
+    assert key is not None
+    assert key.get_secret_value() == SECRET
+    assert Path("/run/secrets") == module.SECRETS
+
+
+def test_what_needs_no_key_can_be_loaded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMQP_URL", "amqp://h/")
+    assert load_amqp_url() == "amqp://h/"
+    assert load_worker_settings().attempts == 5
+    monkeypatch.setenv("AMQP_URL", f"http://{SECRET}/")
+    with pytest.raises(ConfigurationError, match=r"^AMQP_URL: "):
+        load_amqp_url()
