@@ -4,7 +4,7 @@
 written into a :class:`Journal`, which all fakes of a test share: tests wait for its entries,
 never for time.
 """
-# ruff: noqa: D102 - the methods of a fake are those of its port, which says what they do
+
 
 import asyncio
 import json
@@ -278,9 +278,9 @@ class FakeAgent:
         first = (page - 1) * self.page_size
         return TaskPage(tasks[first : first + self.page_size], len(tasks), self.page_size)
 
-    async def history(self, task_id: str) -> Sequence[Said]:
+    async def task_messages(self, task_id: str) -> Sequence[Said]:
         """Return what was said; a task that is not known has no history to be had."""
-        self._call("history")
+        self._call("task_messages")
         if task_id not in self.histories:
             raise AgentUnavailable(judge(Source.STATUS, 404, detail="Task not found"))
         return list(self.histories[task_id])

@@ -7,7 +7,8 @@ reverse: quiet, drain, give back.
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -193,6 +194,29 @@ class Worker:
             queues = [partition_queue(network, number) for number in range(worker.partitions)]
             consumers += [jobs(network, queue) for queue in [*queues, unslotted(network)]]
         return consumers
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Worker]:
+    """Run a worker for the length of the context, which is entered once it is ready.
+
+    On leaving, what still runs goes back to its queue after the grace period.
+
+    Raises:
+        ConfigurationError: the broker refused the settings, or holds another topology.
+    """
+    worker = Worker(settings)
+    life = asyncio.create_task(worker.run())
+    ready = asyncio.create_task(worker.ready.wait())
+    try:
+        await asyncio.wait({life, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            life.result()
+        yield worker
+    finally:
+        ready.cancel()
+        worker.stop()
+        await asyncio.gather(life, ready, return_exceptions=True)
 
 
 def _agents(settings: Settings) -> dict[str, AuiAgent]:

@@ -1,5 +1,5 @@
 """What the flow may expect of AUI, of the fake agent and of the real one over the sandbox."""
-# ruff: noqa: D102, D103 - a test's name is its sentence; the world says what its methods do
+
 
 import asyncio
 import json
@@ -221,7 +221,7 @@ async def test_a_created_task_is_listed_and_nothing_was_said_in_it(world: World)
     assert [one.id for one in page.tasks] == [task.id]
     assert (page.total, page.last) == (1, 1)
     assert created_at(task.id) is not None
-    assert list(await world.agent.history(task.id)) == []
+    assert list(await world.agent.task_messages(task.id)) == []
     assert (await world.agent.list_tasks("user_2")).total == 0
 
 
@@ -239,7 +239,7 @@ async def test_a_history_tells_who_said_what_oldest_first(world: World) -> None:
         request = await world.play("an answer", task_id)
         async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
             assert [update async for update in conversation]
-    history = await world.agent.history(task_id)
+    history = await world.agent.task_messages(task_id)
     assert [said.by_user for said in history] == [True, False, True, False]
     assert history[0].text.strip() == "a microwave"
     assert history[-1].text == conversation.turn.text
@@ -250,9 +250,9 @@ async def test_a_history_tells_who_said_what_oldest_first(world: World) -> None:
     [
         lambda agent, _: agent.create_task("user_1"),
         lambda agent, _: agent.list_tasks("user_1"),
-        lambda agent, task_id: agent.history(task_id),
+        lambda agent, task_id: agent.task_messages(task_id),
     ],
-    ids=["create_task", "list_tasks", "history"],
+    ids=["create_task", "list_tasks", "task_messages"],
 )
 async def test_what_is_not_to_be_had_is_one_exception_with_the_verdict(
     world: World, call: Callable[[Agent, str], Awaitable[object]]
@@ -267,5 +267,5 @@ async def test_what_is_not_to_be_had_is_one_exception_with_the_verdict(
 
 async def test_a_task_that_aui_does_not_know_has_no_history_to_be_had(world: World) -> None:
     with pytest.raises(AgentUnavailable) as caught:
-        await world.agent.history("0123456789abcdef01234567")
+        await world.agent.task_messages("0123456789abcdef01234567")
     assert caught.value.verdict.reason == "not_found"

@@ -1,5 +1,5 @@
 """What the flow may expect of whoever keeps the exchange of each task."""
-# ruff: noqa: D102, D103 - a test's name is its sentence; the world says what its methods do
+
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -4,7 +4,6 @@
 indentation its page nests it in is gone). What a snippet prints is compared with what the page
 says it would.
 """
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

@@ -11,7 +11,7 @@ from typing import Any
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 
-from worker.app import Worker
+from worker.app import Worker, running
 from worker.aui.network import Network
 from worker.core.slots import slot_of
 from worker.core.topology import jobs_exchange, topology
@@ -36,20 +36,10 @@ def settings(amqp_url: str, sandbox: Sandbox, *networks: str, **worker: Any) -> 
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Worker]:
-    """Run a worker in this loop for the length of the context."""
-    worker = Worker(settings)
-    life = asyncio.create_task(worker.run())
-    ready = asyncio.create_task(worker.ready.wait())
-    try:
-        await asyncio.wait({life, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if life.done():
-            life.result()
+    """Run a worker in this loop for the length of the context, and end it at once."""
+    async with running(settings) as worker:
         yield worker
-    finally:
-        ready.cancel()
         worker.stop()
-        worker.stop()
-        await asyncio.gather(life, ready, return_exceptions=True)
 
 
 @dataclass(frozen=True)

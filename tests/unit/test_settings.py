@@ -1,5 +1,4 @@
 """Settings: every variable does what it says, and a wrong one stops the start in one line."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import os
 from collections.abc import Callable

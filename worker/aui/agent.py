@@ -33,9 +33,9 @@ class AuiAgent:
         """Return one page of a user's tasks."""
         return await self.rest.list_tasks(user_id, page)
 
-    async def history(self, task_id: str) -> Sequence[Said]:
+    async def task_messages(self, task_id: str) -> Sequence[Said]:
         """Return what was said in a task, oldest first."""
-        return await self.rest.history(task_id)
+        return await self.rest.task_messages(task_id)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -84,7 +84,7 @@ class Rest:
             size=size if isinstance(size, int) and size > 0 else PAGE_SIZE,
         )
 
-    async def history(self, task_id: str) -> Sequence[Said]:
+    async def task_messages(self, task_id: str) -> Sequence[Said]:
         """``GET /tasks/{task_id}/messages``: what was said, oldest first.
 
         Raises:

@@ -107,7 +107,8 @@ class Sessions:
                     self._redactor,
                 )
             )
-        except (OSError, WebSocketException, ValueError) as error:
+        except (OSError, WebSocketException, ValueError, ImportError) as error:
+            # ImportError: a SOCKS proxy needs the package python-socks.
             turn.ended(Source.CONNECTION_FAILED, detail=described(error, self._redactor))
         return None
 

@@ -6,6 +6,7 @@ that meets close code 1011 twice, and one that ends in ``aui.dead``.
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from worker.app import Worker
+from worker.app import running
 from worker.aui.agent import AuiAgent
 from worker.aui.network import Network
 from worker.aui.websocket import Timeouts
@@ -79,7 +80,7 @@ async def _demo(
         network = await stack.enter_async_context(_aui(console, live=live))
         settings = Settings(load_amqp_url(), {DEFAULT_NETWORK: network}, load_worker_settings())
         set_up_logs("console", Redactor(settings.secrets), logging.WARNING)
-        await stack.enter_async_context(_working(settings))
+        await stack.enter_async_context(running(settings))
         client = await stack.enter_async_context(connected(settings.amqp_url))
         task_id = await _new_task(console, network)
         replies = await stack.enter_async_context(client.replies(task_id))
@@ -98,26 +99,11 @@ async def _aui(console: Console, *, live: bool) -> AsyncIterator[Network]:
         console.print(f"[dim]AUI[/dim]       {network.base_url}")
         yield replace(network, name=DEFAULT_NETWORK)
         return
+    if os.environ.get("AUI_NETWORK_API_KEY"):
+        console.print("[dim]AUI_NETWORK_API_KEY is set: --live asks the real AUI[/dim]")
     async with load_sandbox()(api_key=SANDBOX_KEY, word_delay=0.02) as sandbox:
         console.print(f"[dim]AUI[/dim]       a sandbox on {sandbox.base_url}")
         yield Network(DEFAULT_NETWORK, SANDBOX_KEY, sandbox.base_url)
-
-
-@asynccontextmanager
-async def _working(settings: Settings) -> AsyncIterator[None]:
-    """Run a worker for the length of the context."""
-    worker = Worker(settings)
-    life = asyncio.create_task(worker.run())
-    ready = asyncio.create_task(worker.ready.wait())
-    try:
-        await asyncio.wait({life, ready}, return_when=asyncio.FIRST_COMPLETED)
-        if life.done():
-            life.result()
-        yield
-    finally:
-        ready.cancel()
-        worker.stop()
-        await asyncio.gather(life, ready, return_exceptions=True)
 
 
 async def _new_task(console: Console, network: Network) -> str:

@@ -138,7 +138,7 @@ class Agent(Protocol):
             AgentUnavailable: the list was not to be had.
         """
 
-    async def history(self, task_id: str) -> Sequence[Said]:
+    async def task_messages(self, task_id: str) -> Sequence[Said]:
         """Return what was said in a task, oldest first.
 
         Raises:

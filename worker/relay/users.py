@@ -47,7 +47,7 @@ class Users:
         newest = None
         if repeated or not job.new_conversation:
             newest = await self._latest(agent, user_id)
-        history = await agent.history(newest.id) if repeated and newest else ()
+        history = await agent.task_messages(newest.id) if repeated and newest else ()
         if job.new_conversation and newest:
             ours = already_made_for(job.text, newest, history, published_at)
             newest = newest if ours else None

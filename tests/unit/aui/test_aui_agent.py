@@ -1,5 +1,4 @@
 """An agent is its sessions and its REST API; closing it closes everything."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 
@@ -27,7 +26,7 @@ async def test_a_conversation_is_found_in_the_history_afterwards(sandbox: Sandbo
     async with agent.converse(task.id, request_of(task.id, "hi"), soon()) as conversation:
         texts = [update.text async for update in conversation]
     page = await agent.list_tasks("user_1")
-    history = await agent.history(task.id)
+    history = await agent.task_messages(task.id)
     await agent.aclose()
     assert [one.id for one in page.tasks] == [task.id]
     assert [said.text for said in history] == ["hi", texts[-1]]

@@ -1,5 +1,4 @@
 """What the libraries raise becomes evidence, without the key."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import time
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
 """A network knows where its session is, and where its key belongs there."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from urllib.parse import parse_qs, urlsplit
 

@@ -1,5 +1,4 @@
 """The REST API: what AUI says is read tolerantly, and what it does not say is one exception."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json
@@ -36,7 +35,7 @@ Call = Callable[[Rest], Coroutine[Any, Any, object]]
 CALLS: dict[str, Call] = {
     "create_task": lambda rest: rest.create_task("user_1"),
     "list_tasks": lambda rest: rest.list_tasks("user_1"),
-    "history": lambda rest: rest.history("task_1"),
+    "task_messages": lambda rest: rest.task_messages("task_1"),
     "send_message": lambda rest: rest.send_message(b"{}"),
 }
 
@@ -125,7 +124,7 @@ async def test_an_answer_comes_whole_and_stands_in_the_history(aui: Sandbox) -> 
     task = aui.create_task("user_1")
     async with rest_of(network_of(aui)) as rest:
         answer = await rest.send_message(request_of(task.id, "a microwave"))
-        history = await rest.history(task.id)
+        history = await rest.task_messages(task.id)
     assert history == [Said("a microwave", by_user=True), Said(answer.text, by_user=False)]
     assert json.loads(answer.raw)["id"] == answer.id
 
@@ -133,7 +132,7 @@ async def test_an_answer_comes_whole_and_stands_in_the_history(aui: Sandbox) -> 
 async def test_a_history_is_read_though_messages_lack_what_they_should_have() -> None:
     body = b'[{"text":null},{"sender":"user"},7,{"sender":{"type":"user"},"text":"hi","x":1}]'
     async with served(response(200, body)) as (rest, _):
-        history = await rest.history("t")
+        history = await rest.task_messages("t")
     nothing = Said("", by_user=False)
     assert history == [nothing, nothing, Said("hi", by_user=True)]
 
@@ -153,7 +152,7 @@ async def test_the_key_travels_in_the_header_alone() -> None:
 async def test_a_task_id_cannot_lead_to_another_page() -> None:
     async with served(response(200, b"[]")) as (rest, server):
         for task_id in ("../tasks", "a/b?c#d", "é"):
-            await rest.history(task_id)
+            await rest.task_messages(task_id)
     assert len(server.heads) == 3
     for head in server.heads:
         path = head.split()[1]
@@ -198,7 +197,7 @@ async def test_a_refusal_of_the_sandbox_is_understood_in_both_dialects(aui: Sand
     async with rest_of(Network("default", "wrong", aui.base_url)) as rest:
         assert (await refused(rest, CALLS["create_task"])).reason == "unauthorized"
     async with rest_of(network_of(aui)) as rest:
-        assert (await refused(rest, CALLS["history"])).reason == "not_found"
+        assert (await refused(rest, CALLS["task_messages"])).reason == "not_found"
         aui.fault(rest={"status": 429, "retry_after": 7})
         verdict = await refused(rest, CALLS["list_tasks"])
     assert (verdict.reason, verdict.retry_after) == ("rate_limited", 7.0)
@@ -227,7 +226,7 @@ async def test_an_answer_that_drips_in_is_not_awaited_without_end() -> None:
             await asyncio.sleep(0.02)
 
     async with served(dripping, patience=0.1) as (rest, _), asyncio.timeout(5.0):
-        verdict = await refused(rest, CALLS["history"])
+        verdict = await refused(rest, CALLS["task_messages"])
     assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, "timeout")
 
 
@@ -235,20 +234,20 @@ async def test_a_connection_that_fails_is_an_interruption() -> None:
     cut = saying(b"HTTP/1.1 200 OK\r\nContent-Le")
     answers = [reset, saying(b""), saying(b"220 SMTP\r\n"), cut]
     async with served(in_turn(*answers)) as (rest, _):
-        verdicts = [await refused(rest, CALLS["history"]) for _ in answers]
+        verdicts = [await refused(rest, CALLS["task_messages"]) for _ in answers]
     assert {(v.kind, v.reason) for v in verdicts} == {(Kind.INTERRUPTED, "connection_failed")}
 
 
 async def test_a_body_that_ends_too_soon_is_an_interruption() -> None:
     async with served(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[")) as (rest, _):
-        verdict = await refused(rest, CALLS["history"])
+        verdict = await refused(rest, CALLS["task_messages"])
     assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, "connection_failed")
 
 
 async def test_a_body_that_is_not_packed_as_it_says_is_an_interruption() -> None:
     answer = response(200, b"this is no gzip", "Content-Encoding: gzip")
     async with served(answer) as (rest, _):
-        verdict = await refused(rest, CALLS["history"])
+        verdict = await refused(rest, CALLS["task_messages"])
     assert verdict.kind is Kind.INTERRUPTED
 
 
@@ -278,5 +277,5 @@ async def test_a_body_beyond_all_measure_is_not_read_to_its_end(
             await writer.drain()
 
     async with served(endless) as (rest, _), asyncio.timeout(5.0):
-        verdict = await refused(rest, CALLS["history"])
+        verdict = await refused(rest, CALLS["task_messages"])
     assert (verdict.kind, verdict.reason) == (Kind.REJECTED, "reply_too_large")

@@ -1,5 +1,4 @@
 """The key is in nothing that leaves the adapters: verdicts, payloads, exceptions, logs."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json
@@ -144,7 +143,7 @@ async def test_the_library_is_not_allowed_to_log_the_request_line(
     [
         lambda rest: rest.create_task("user_1"),
         lambda rest: rest.list_tasks("user_1"),
-        lambda rest: rest.history("task_1"),
+        lambda rest: rest.task_messages("task_1"),
         lambda rest: rest.send_message(request_of("task_1", "hi")),
     ],
 )

@@ -1,5 +1,4 @@
 """Each step of a turn has its time; what takes it is AUI alone, and the deadline ends them all."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 

@@ -1,5 +1,4 @@
 """One socket for one attempt: what AUI says is heard whole, and every ending is a verdict."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

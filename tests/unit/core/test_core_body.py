@@ -1,5 +1,4 @@
 """A job's body is read strictly and handed on as it came."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from contextlib import suppress

@@ -1,5 +1,4 @@
 """Which task a user's message belongs to."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 from hypothesis import given

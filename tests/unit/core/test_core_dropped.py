@@ -1,5 +1,4 @@
 """Jobs the broker gave up: where from, why, and with which numbers their replies go on."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from typing import Any
 

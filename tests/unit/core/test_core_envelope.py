@@ -1,5 +1,4 @@
 """How often a message was handed out before, whatever broker counts it."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from typing import Any
 

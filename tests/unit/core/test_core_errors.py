@@ -1,5 +1,4 @@
 """Errors carry what the layer above needs, and say it in one line."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 

@@ -1,5 +1,4 @@
 """What headers are called, and how much room they take up in a frame."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from typing import Any
 

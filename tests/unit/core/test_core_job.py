@@ -1,5 +1,4 @@
 """What a valid job says: every field, header and property of the contract."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import re
 from datetime import UTC, datetime

@@ -1,5 +1,4 @@
 """What is no job is refused with the field at fault, in the words of the contract."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import re
 from typing import Any

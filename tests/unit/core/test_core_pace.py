@@ -1,5 +1,4 @@
 """How often updates go out."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from itertools import pairwise
 

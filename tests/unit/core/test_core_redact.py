@@ -1,5 +1,4 @@
 """No secret leaves the process, however it is spelled."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from collections.abc import Callable

@@ -1,5 +1,4 @@
 """Replies: names, numbers and bodies as subscribers know them."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from dataclasses import replace

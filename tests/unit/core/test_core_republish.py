@@ -1,5 +1,4 @@
 """Copies of a job: what moves, what stays, and what a dead letter tells."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from collections.abc import Callable

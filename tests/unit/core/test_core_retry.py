@@ -1,5 +1,4 @@
 """The retry policy through tenacity itself, with a clock that only the tests move."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import random

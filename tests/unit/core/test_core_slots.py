@@ -1,5 +1,4 @@
 """The slot of an id is what any language computes; partitions share the slots evenly."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from collections import Counter
 

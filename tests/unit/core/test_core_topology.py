@@ -1,5 +1,4 @@
 """What stands on the broker is what the design says, and nothing points into the void."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from collections import Counter

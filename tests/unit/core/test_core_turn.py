@@ -1,5 +1,4 @@
 """The verdict table through a turn: what came decides, with text before it or without."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 

@@ -1,5 +1,4 @@
 """The order of evidence in a turn: the first wins, and 1008 weighs more than any error frame."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 

@@ -1,5 +1,4 @@
 """The core hands out values: whoever holds one may rely on it."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import dataclasses
 import importlib

@@ -1,5 +1,4 @@
 """The verdict table of the design, row by row, and nothing besides."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import re
 

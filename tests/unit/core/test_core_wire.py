@@ -1,5 +1,4 @@
 """Updates, finals and unknown frames, in the documents' dialect and the SDK's."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from typing import Any

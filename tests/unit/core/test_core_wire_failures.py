@@ -1,5 +1,4 @@
 """AUI's error payloads: four shapes, two spellings, and HTTP bodies that are none of them."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from typing import Any

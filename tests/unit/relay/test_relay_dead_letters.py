@@ -1,5 +1,4 @@
 """What could not be answered is kept first, and only then is anybody told."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

@@ -1,5 +1,4 @@
 """Every job is brought to its end, and its delivery settled after everything else."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import logging
 

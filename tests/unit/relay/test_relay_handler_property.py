@@ -1,5 +1,4 @@
 """Whatever AUI does, a job ends once: one terminal reply, after all others, and then one ack."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from collections import defaultdict
 from collections.abc import Sequence

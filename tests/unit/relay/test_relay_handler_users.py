@@ -1,5 +1,4 @@
 """A job by user finds its task, announces a new one, and queues up behind the task's others."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 

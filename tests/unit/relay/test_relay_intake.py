@@ -1,5 +1,4 @@
 """Whatever the broker hands over gets a lane, and never an exception."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from dataclasses import replace

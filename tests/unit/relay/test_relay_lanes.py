@@ -1,5 +1,4 @@
 """A conversation stays a conversation, and lanes never wait for each other."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 from dataclasses import dataclass, field

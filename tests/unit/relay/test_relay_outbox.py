@@ -1,5 +1,4 @@
 """Updates leave in order, as often as they are wanted, and never hold up the reading."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

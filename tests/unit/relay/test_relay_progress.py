@@ -1,5 +1,4 @@
 """The record of a job says when each attempt ended, how far it came, and why."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from tests.fakes import ManualClock
 from worker.core.verdict import Source, judge

@@ -1,5 +1,4 @@
 """A turn is tried again while it is interrupted, and tells its subscribers every time."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 

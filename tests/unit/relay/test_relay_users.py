@@ -1,5 +1,4 @@
 """A user's jobs find the task they belong to, and make one only where there is none."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from dataclasses import replace
 

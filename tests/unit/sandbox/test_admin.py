@@ -1,5 +1,4 @@
 """The sandbox's own routes order faults and tell the state, without a key."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 

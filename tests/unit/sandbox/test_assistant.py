@@ -1,5 +1,4 @@
 """The assistant always answers, with products and three suggestions, and follows the thread."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from functools import reduce
 

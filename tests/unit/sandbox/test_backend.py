@@ -1,5 +1,4 @@
 """Keys, origins and refusals are the same behind both doors."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 from typing import Any

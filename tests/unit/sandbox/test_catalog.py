@@ -1,5 +1,4 @@
 """The catalogue is small, consistent and worth browsing."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from worker.sandbox.catalog import CATEGORIES, PRODUCTS, best_sellers, of_category
 

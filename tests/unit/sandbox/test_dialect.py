@@ -1,5 +1,4 @@
 """Both dialects say what their sources show, byte for byte where it matters."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import json
 

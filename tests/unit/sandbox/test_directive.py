@@ -1,5 +1,4 @@
 """A directive is read exactly, or refused with a message that teaches it."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from contextlib import suppress
 

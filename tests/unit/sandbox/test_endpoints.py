@@ -1,5 +1,4 @@
 """The REST API does what seeds 001 to 003 describe, and what a directive orders."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import re

@@ -1,5 +1,4 @@
 """Standing orders are taken as often as ordered, and wrong ones change nothing."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from typing import Any
 

@@ -1,5 +1,4 @@
 """No key gets through the sandbox's log, however it is written."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import io
 import logging

@@ -1,5 +1,4 @@
 """A refusal carries AUI's words and, as AUI's does, the real query string."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 

@@ -1,5 +1,4 @@
 """Everything is served under both path families, and nothing else is."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import httpx
 import pytest

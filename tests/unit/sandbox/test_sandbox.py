@@ -1,5 +1,4 @@
 """The sandbox as its users meet it: in their loop, or as a program."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

@@ -1,5 +1,4 @@
 """Each scenario is a sequence of steps that can be read off the page."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import pytest
 

@@ -1,5 +1,4 @@
 """The WebSocket session does what seed 004 describes, and what a directive orders."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import json

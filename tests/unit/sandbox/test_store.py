@@ -1,5 +1,4 @@
 """The store remembers everything and shows it when it is time."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import re
 

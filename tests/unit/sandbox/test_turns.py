@@ -1,5 +1,4 @@
 """A turn is recorded when it opens, and played to its end whoever listens."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 from itertools import pairwise

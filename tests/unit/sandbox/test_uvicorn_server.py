@@ -1,5 +1,4 @@
 """The server starts on what it is given, stops at once, and leaves nothing behind."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import asyncio
 import logging

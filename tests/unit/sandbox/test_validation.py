@@ -1,5 +1,4 @@
 """Requests are read as the documents describe them, and complaints name the field."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 from contextlib import suppress
 from typing import Any

@@ -3,7 +3,6 @@
 Every script started here has a TMPDIR of its own, so whatever it leaves behind names that: a
 process in its environment, a file in its path.
 """
-# ruff: noqa: D103 - a test's name is its sentence
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """Log lines are for people or for machines, and hold no secret wherever it was."""
-# ruff: noqa: D103 - a test's name is its sentence
 
 import io
 import json
