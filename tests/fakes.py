@@ -5,7 +5,6 @@ written into a :class:`Journal`, which all fakes of a test share: tests wait for
 never for time.
 """
 
-
 import asyncio
 import json
 from collections import Counter, defaultdict, deque

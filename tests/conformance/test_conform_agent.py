@@ -1,6 +1,5 @@
 """What the flow may expect of AUI, of the fake agent and of the real one over the sandbox."""
 
-
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,6 +1,5 @@
 """What the flow may expect of whoever keeps its letters and moves its jobs."""
 
-
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

@@ -1,6 +1,5 @@
 """What the flow may expect of whoever publishes its replies."""
 
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol

@@ -1,6 +1,5 @@
 """What the flow may expect of whoever keeps the exchange of each task."""
 
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack

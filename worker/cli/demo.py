@@ -101,7 +101,7 @@ async def _aui(console: Console, *, live: bool) -> AsyncIterator[Network]:
         return
     if os.environ.get("AUI_NETWORK_API_KEY"):
         console.print("[dim]AUI_NETWORK_API_KEY is set: --live asks the real AUI[/dim]")
-    async with load_sandbox()(api_key=SANDBOX_KEY, word_delay=0.02) as sandbox:
+    async with load_sandbox()(api_key=SANDBOX_KEY, word_delay=0.03) as sandbox:
         console.print(f"[dim]AUI[/dim]       a sandbox on {sandbox.base_url}")
         yield Network(DEFAULT_NETWORK, SANDBOX_KEY, sandbox.base_url)
 
