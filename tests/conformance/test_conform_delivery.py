@@ -31,8 +31,8 @@ class World(Protocol):
     async def delivery(self) -> Delivery:
         """Return the next delivery."""
 
-    async def give_back(self) -> None:
-        """Stop consuming and begin again; what is unacked is handed out again."""
+    async def begin_again(self) -> None:
+        """Stop consuming and start again; what is unacked is handed out again."""
 
     async def lose_link(self) -> None:
         """Lose the link; what is unacked is handed out again, and acks may be lost with it."""
@@ -50,11 +50,13 @@ class FakeWorld:
         self._queue.append(Envelope("acme", body, "the.queue", properties))
 
     async def delivery(self) -> Delivery:
+        if any(one.lost for one in self._unacked):
+            await self.lose_link()
         made = FakeDelivery(self._queue.popleft())
         self._unacked.append(made)
         return made
 
-    async def give_back(self) -> None:
+    async def begin_again(self) -> None:
         await self.lose_link()
 
     async def lose_link(self) -> None:
@@ -94,7 +96,7 @@ class RealWorld:
         async with asyncio.timeout(PATIENCE):
             return await self._taken.get()
 
-    async def give_back(self) -> None:
+    async def begin_again(self) -> None:
         await self.stop()
         await self.consume()
 
@@ -137,7 +139,7 @@ async def test_what_was_acked_is_not_handed_out_again_and_what_was_not_is(world:
         await world.publish(body)
     acked, unacked, _ = [await world.delivery() for _ in range(3)]
     await acked.ack()
-    await world.give_back()
+    await world.begin_again()
     again = [await world.delivery() for _ in range(2)]
     assert [one.envelope.body for one in again] == [b"not acked", b"never touched"]
     assert all(one.envelope.redelivered for one in again)
@@ -181,6 +183,22 @@ async def test_acks_may_come_in_any_order(world: World) -> None:
     one, two, three = [await world.delivery() for _ in range(3)]
     await three.ack()
     await one.ack()
-    await world.give_back()
+    await world.begin_again()
     assert (await world.delivery()).envelope.body == b"2"
     assert two.lost
+
+
+async def test_what_is_given_back_is_handed_out_again_with_all_that_came_beside_it(
+    world: World,
+) -> None:
+    for body in (b"1", b"2", b"3"):
+        await world.publish(body)
+    taken = [await world.delivery() for _ in range(3)]
+    taken[1].give_back()
+    again = [await world.delivery() for _ in range(3)]
+    assert [one.envelope.body for one in again] == [b"1", b"2", b"3"]
+    assert all(one.envelope.redelivered for one in again)
+    assert all(one.lost for one in taken)
+    await taken[0].ack()
+    for one in again:
+        await one.ack()

@@ -64,7 +64,8 @@ class Screen:
                 words = f"{_failure(reply)}; trying again in {_seconds(reply)}"
                 return Group(self._line(reply, "↻", words, "yellow"))
             case ReplyKind.CREATED:
-                return Group(self._line(reply, "+", f"new task {reply.task_id}", "blue"))
+                user = plain(str(reply.headers.get(h.USER_ID, "")))
+                return Group(self._line(reply, "+", f"new task for {user}", "blue"))
             case _:
                 return Group(self._line(reply, "✗", _failure(reply), "red"))
 

@@ -130,6 +130,17 @@ async def test_a_url_that_is_none_is_a_verdict_that_does_not_tell_the_key(
     assert_no_key(*all_of(heard), logged(), "said nothing")
 
 
+async def test_a_proxy_that_cannot_be_used_is_a_verdict_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("socks_proxy", "socks5://user:password_of_proxy@127.0.0.1:9/")
+    heard = await talk(Network("default", KEY, ws_url="ws://aui.example/session"))
+    assert heard.verdict.reason == "connection_failed"
+    assert_no_key(*all_of(heard), logged(), "said nothing")
+    assert "password_of_proxy" not in heard.verdict.detail
+
+
 async def test_the_library_is_not_allowed_to_log_the_request_line(
     sandbox: Sandbox, logged: Callable[[], str]
 ) -> None:

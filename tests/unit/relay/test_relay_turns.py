@@ -126,6 +126,31 @@ async def test_a_deadline_that_passes_within_an_attempt_rejects_the_job() -> Non
     assert flow.publisher.kinds == ["update"]
 
 
+async def test_the_deadline_begins_to_run_with_the_first_attempt_not_with_the_wait_for_it() -> None:
+    flow = Flow(concurrency=1, deadline=100.0)
+    gate = Gate().shut()
+    flow.agent.play([gate, final("Hi")])
+    busy = asyncio.create_task(run(flow))
+    await gate.reached()
+    waiting = asyncio.create_task(run(flow, message("task_2")))
+    await let_run()
+    flow.clock.seconds += 1000.0
+    gate.open()
+    await busy
+    verdict, _ = await waiting
+    assert verdict.kind is Kind.COMPLETED
+    assert flow.agent.asked[1].deadline == flow.clock.now() + 100.0
+
+
+async def test_what_was_ignored_is_logged_once_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    flow = Flow()
+    flow.agent.play([b'{"event":"typing"}', b'{"event":"typing"}', final("Hi")])
+    await run(flow)
+    (record,) = caplog.records
+    assert "task_1" in record.message
+    assert "typing" in record.message
+
+
 async def test_a_retry_after_is_obeyed() -> None:
     flow = Flow()
     flow.agent.play([Refuse(429, retry_after=7.0)], answering("Hi"))
