@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from worker import settings as module
 from worker.aui.network import BASE_URLS
 from worker.core.errors import ConfigurationError
 from worker.settings import (
@@ -18,6 +17,7 @@ from worker.settings import (
     load_amqp_url,
     load_settings,
     load_worker_settings,
+    model,
 )
 
 SECRET = "API_KEY_canary_77"
@@ -259,7 +259,7 @@ def test_secrets_may_lie_in_a_directory(tmp_path: Path) -> None:
     key = AuiSettings(**options).network_api_key
     assert key is not None
     assert key.get_secret_value() == SECRET
-    assert Path("/run/secrets") == module.SECRETS
+    assert Path("/run/secrets") == model.SECRETS
 
 
 def test_what_needs_no_key_can_be_loaded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,3 +269,11 @@ def test_what_needs_no_key_can_be_loaded_alone(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AMQP_URL", f"http://{SECRET}/")
     with pytest.raises(ConfigurationError, match=r"^AMQP_URL: "):
         load_amqp_url()
+
+
+def test_aui_knows_the_keys_and_only_the_logs_know_the_passwords(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load(monkeypatch, AMQP_URL="amqp://me:text@h/", AUI_NETWORK_API_KEY=SECRET)
+    assert settings.api_keys == [SECRET]
+    assert set(settings.secrets) == {SECRET, "text"}

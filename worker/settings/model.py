@@ -1,8 +1,4 @@
-"""Settings: read once, from the environment, ``.env`` and ``/run/secrets``.
-
-Only ``worker.app`` and ``worker.cli`` import this. A wrong value stops the start with one line
-that names the variable and never shows its value.
-"""
+"""The settings by prefix, and what a worker is given of them."""
 
 import re
 import socket
@@ -10,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from worker.amqp.declare import TopologyMode
@@ -20,6 +16,16 @@ from worker.aui.network import BASE_URLS, Network, Region, WsAuth
 from worker.core.body import is_word
 from worker.core.errors import ConfigurationError
 from worker.core.topology import DEFAULT_NETWORK, UNSLOTTED
+from worker.settings.fields import (
+    AmqpUrl,
+    ApiKey,
+    HttpUrl,
+    Partitions,
+    Pattern,
+    Seconds,
+    WorkerId,
+    WsUrl,
+)
 from worker.telemetry.logs import LogFormat
 
 SECRETS = Path("/run/secrets")
@@ -39,71 +45,12 @@ def _config(prefix: str) -> SettingsConfigDict:
     )
 
 
-def _check_key(value: SecretStr) -> SecretStr:
-    key = value.get_secret_value()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("must be a key of ASCII, without spaces or control characters")
-    return value
-
-
-def _parts(url: str) -> SplitResult:
-    """Split a URL; one without a host if it is none (urlsplit's own error may show the value)."""
-    try:
-        parts = urlsplit(url)
-        return parts if parts.port != 0 else SplitResult("", "", "", "", "")
-    except ValueError:
-        return SplitResult("", "", "", "", "")
-
-
-def _check_amqp_url(value: SecretStr) -> SecretStr:
-    parts = _parts(value.get_secret_value())
-    if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
-        raise ValueError("must look like amqp://user:password@host:5672/vhost (or amqps)")
-    if "no_verify_ssl" in parse_qs(parts.query):
-        raise ValueError("no_verify_ssl would switch certificate checks off: name the CA, cafile=")
-    return value
-
-
-def _check_url(*schemes: str) -> AfterValidator:
-    def check(value: str) -> str:
-        parts = _parts(value)
-        more = parts.query or parts.fragment or "@" in parts.netloc
-        if parts.scheme not in schemes or not parts.hostname or more:
-            raise ValueError(f"must be a plain {' or '.join(schemes)} URL")
-        return value
-
-    return AfterValidator(check)
-
-
-def _check_partitions(value: int) -> int:
-    if value & (value - 1):
-        raise ValueError("must be a power of two")
-    return value
-
-
-def _check_pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is no regular expression (position {error.pos})") from None
-    return value
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
-HttpUrl = Annotated[str, _check_url("http", "https")]
-WsUrl = Annotated[str, _check_url("ws", "wss")]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-
-
 class AmqpSettings(BaseSettings):
     """``AMQP_*``: the broker."""
 
     model_config = _config("AMQP_")
 
-    url: Annotated[SecretStr, AfterValidator(_check_amqp_url)] = SecretStr(
-        "amqp://guest:guest@localhost:5672/"
-    )
+    url: AmqpUrl = SecretStr("amqp://guest:guest@localhost:5672/")
 
 
 class NetworkSettings(BaseModel):
@@ -137,7 +84,7 @@ class WorkerSettings(BaseSettings):
 
     model_config = _config("WORKER_")
 
-    partitions: Annotated[int, Field(ge=1, le=256), AfterValidator(_check_partitions)] = 16
+    partitions: Partitions = 16
     prefetch: Annotated[int, Field(ge=1, le=65_535)] = 64
     concurrency: Annotated[int, Field(ge=1)] = 512
     attempts: Annotated[int, Field(ge=1, le=60)] = 5
@@ -149,7 +96,7 @@ class WorkerSettings(BaseSettings):
     task_idle: Seconds = 900.0
     max_job_bytes: Annotated[int, Field(ge=1, le=16_000_000)] = 256 * 1024
     max_reply_bytes: Annotated[int, Field(ge=1024, le=16_000_000)] = 8 * 1024 * 1024
-    reply_to_pattern: Annotated[str, AfterValidator(_check_pattern)] = r"^(amq\.|sub\.)"
+    reply_to_pattern: Pattern = r"^(amq\.|sub\.)"
     topology: TopologyMode = "declare"
     id: WorkerId = Field(default_factory=lambda: _id_of_host())
     log_format: LogFormat = "console"

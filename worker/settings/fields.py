@@ -1,0 +1,67 @@
+"""The kinds of values a setting may have; each checks itself and never tells what it was given."""
+
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+
+def _check_key(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("must be a key of ASCII, without spaces or control characters")
+    return value
+
+
+def _parts(url: str) -> SplitResult:
+    """Split a URL; one without a host if it is none (urlsplit's own error may show the value)."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else SplitResult("", "", "", "", "")
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+def _check_amqp_url(value: SecretStr) -> SecretStr:
+    parts = _parts(value.get_secret_value())
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
+        raise ValueError("must look like amqp://user:password@host:5672/vhost (or amqps)")
+    if "no_verify_ssl" in parse_qs(parts.query):
+        raise ValueError("no_verify_ssl would switch certificate checks off: name the CA, cafile=")
+    return value
+
+
+def _check_url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        parts = _parts(value)
+        more = parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme not in schemes or not parts.hostname or more:
+            raise ValueError(f"must be a plain {' or '.join(schemes)} URL")
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_partitions(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError("must be a power of two")
+    return value
+
+
+def _check_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression (position {error.pos})") from None
+    return value
+
+
+AmqpUrl = Annotated[SecretStr, AfterValidator(_check_amqp_url)]
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+HttpUrl = Annotated[str, _check_url("http", "https")]
+WsUrl = Annotated[str, _check_url("ws", "wss")]
+Partitions = Annotated[int, Field(ge=1, le=256), AfterValidator(_check_partitions)]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
