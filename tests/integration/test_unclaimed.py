@@ -68,14 +68,17 @@ async def test_a_full_queue_of_one_subscriber_holds_up_nobody(
     full = await served.channel.declare_queue(
         f"sub.{served.network}.full",
         exclusive=True,
-        arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
+        arguments={"x-max-length": 0, "x-overflow": "reject-publish"},
     )
     await full.bind("aui.replies", f"{served.network}.*.*.final")
+    hub = await served.hub(f"{served.network}.*.*.failed")
 
-    jobs = [await served.say(sandbox.create_task("u").id, "!final-only") for _ in range(3)]
-    kept = [await unclaimed_of(served, job) for job in jobs[1:]]
+    refused = await served.say(sandbox.create_task("u").id, "!final-only")
+    other = await served.say(sandbox.create_task("u").id, "!400")
+    kept = await unclaimed_of(served, refused)
 
-    assert [one.headers["aui-unclaimed-reason"] for one in kept] == ["refused", "refused"]
+    assert kept.headers["aui-unclaimed-reason"] == "refused"
+    assert (await hub.ended(other)).type == "message.failed"
 
 
 async def test_one_job_id_of_many_tasks_is_kept_for_each(served: Bench, sandbox: Sandbox) -> None:

@@ -32,6 +32,9 @@ DEFAULT_CHANNEL = "default"
 MAX_JOB_ID_BYTES = 128
 MAX_HEADER_BYTES = 32 * 1024
 ATTEMPTS_PER_DELIVERY = 64
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+MAX_TRACESTATE = 512
+"""W3C Trace Context, sections 3.2.2 and 3.3.1.5."""
 MAX_ATTEMPT_BASE = 2**31
 
 
@@ -229,8 +232,12 @@ def _maybe_sent(envelope: Envelope) -> bool:
 
 def _trace(properties: Properties) -> dict[str, str]:
     """Return the W3C trace context; a malformed one is dropped, never a reason to fail."""
-    found = {name: properties.headers.get(name) for name in (h.TRACEPARENT, h.TRACESTATE)}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    parent, state = (properties.headers.get(name) for name in (h.TRACEPARENT, h.TRACESTATE))
+    if not isinstance(parent, str) or TRACEPARENT.fullmatch(parent) is None:
+        return {}
+    if not isinstance(state, str) or len(state) > MAX_TRACESTATE:
+        return {h.TRACEPARENT: parent}
+    return {h.TRACEPARENT: parent, h.TRACESTATE: state}
 
 
 def _cut(text: str, size: int) -> str:

@@ -188,6 +188,12 @@ def test_replies_about_what_is_no_job_stay_off_the_hub(on_hub: bool) -> None:
     assert [numbered.update("a").on_hub, numbered.failed(INTERNAL).on_hub] == [on_hub, on_hub]
 
 
+def test_replies_go_to_the_hub_and_count_from_one_unless_told_otherwise() -> None:
+    reply = Replies(TO, 5).failed(INTERNAL)
+    assert (reply.on_hub, reply.attempt, reply.seq) == (True, 5, 1)
+    assert Reply(ReplyKind.FINAL, TO, b"", 1, 1).on_hub
+
+
 def test_a_task_found_later_is_in_the_replies_from_then_on() -> None:
     numbered = replies(address=replace(TO, task_id=None))
     before = numbered.retrying(INTERNAL, 1).routing_key

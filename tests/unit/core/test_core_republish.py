@@ -200,6 +200,7 @@ def test_a_long_error_is_cut_too() -> None:
     error = json.loads(told)
     assert len(told) < 16 * 1024
     assert (error["status_code"], error["message"]) == (500, "y" * 2048)
+    assert error["extra_data"] == {"cut": True}
 
 
 def test_the_oldest_attempts_are_left_out_and_the_newest_is_always_there() -> None:

@@ -204,6 +204,14 @@ def test_definitions_are_json_for_any_virtual_host() -> None:
     assert json.loads(json.dumps(file)) == file
     entries = file["exchanges"] + file["queues"] + file["bindings"]
     assert {entry["vhost"] for entry in entries} == {"bots"}
+    assert file["bindings"][0] == {
+        "source": "aui.dead",
+        "vhost": "bots",
+        "destination": "aui.dead",
+        "destination_type": "queue",
+        "routing_key": "#",
+        "arguments": {},
+    }
     assert {entry["vhost"] for entry in written(["default"])["queues"]} == {"/"}
 
 
