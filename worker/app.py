@@ -53,8 +53,10 @@ class Worker:
 
         worker = settings.worker
         self._agents = _agents(settings)
-        self._consuming = Link("consuming", settings.amqp_url, self._establish)
-        self._publishing = Link("publishing", settings.amqp_url)
+        url = settings.amqp_url
+        self._consuming = Link("consuming", url, prepare=self._establish, repair=self._establish)
+        self._publishing = Link("publishing", url, repair=self._establish)
+        self._publisher = ReplyPublisher(self._publishing)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)
         handler = self._handler()
         self._lanes: Lanes[Received] = Lanes(handler.handle)
@@ -120,6 +122,7 @@ class Worker:
         self._lanes.quiet()
         if not await self._drain():
             log.warning("grace is over: the rest goes back to its queues")
+        await self._publisher.aclose()
         for stage in reversed(self._stages):
             for task in stage:
                 task.cancel()
@@ -159,7 +162,7 @@ class Worker:
         worker = self._settings.worker
         loop = asyncio.get_running_loop()
         clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
-        publisher = ReplyPublisher(self._publishing)
+        publisher = self._publisher
         copies = JobCopies(self._publishing)
         turns = Turns(
             agents=self._agents,

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+)
 
 from worker.app import Worker, running
 from worker.aui.network import Network
@@ -127,9 +132,17 @@ class Inbox:
 class Bench:
     """A producer's and subscriber's side of the broker, for one network."""
 
-    def __init__(self, channel: AbstractChannel, network: str) -> None:
+    def __init__(
+        self, connection: AbstractConnection, channel: AbstractChannel, network: str
+    ) -> None:
+        self.connection = connection
         self.channel = channel
         self.network = network
+
+    async def another(self) -> "Bench":
+        """Return a bench with a channel of its own."""
+        channel = await self.connection.channel(on_return_raises=True)
+        return Bench(self.connection, channel, self.network)
 
     async def jobs(self) -> AbstractExchange:
         """Return the exchange of the network's jobs."""
@@ -184,7 +197,7 @@ async def bench(
     async with connection:
         channel = await connection.channel(on_return_raises=True)
         try:
-            yield Bench(channel, network)
+            yield Bench(connection, channel, network)
         finally:
             if not keep:
                 await remove(await connection.channel(), network)

@@ -1,6 +1,5 @@
 """How a worker starts, survives and stops, as a process on a real RabbitMQ."""
 
-import asyncio
 import signal
 
 import pytest
@@ -49,9 +48,10 @@ async def test_a_second_signal_gives_the_job_back(
         hub = await at.hub()
         job = await at.say(task.id, "!load updates=60 interval=0.05 chunk=5")
         await hub.until(lambda _: len(hub.texts(job)) >= 3)
-        for _ in range(2):
-            worker.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.3)
+        assert worker.stderr is not None
+        worker.send_signal(signal.SIGTERM)
+        await said(worker.stderr, "stopping")
+        worker.send_signal(signal.SIGTERM)
         _, errors = await worker.communicate()
         assert worker.returncode == 0
         assert "Traceback" not in errors.decode()

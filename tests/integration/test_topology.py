@@ -80,7 +80,7 @@ async def test_several_networks_have_partitions_and_keys_of_their_own(
     at: Bench, amqp_url: str, sandbox: Sandbox
 ) -> None:
     """A job is answered under the key of the network whose exchange it came by."""
-    second = Bench(at.channel, f"{at.network}b")
+    second = Bench(at.connection, at.channel, f"{at.network}b")
     task = sandbox.create_task("user")
     async with working(settings(amqp_url, sandbox, at.network, second.network)):
         hubs = [await bench.hub() for bench in (at, second)]

@@ -12,7 +12,7 @@ from aiormq.abc import DeliveredMessage
 
 from worker.amqp.backoff import Backoff
 from worker.amqp.delivery import AmqpDelivery
-from worker.amqp.guard import guarded
+from worker.amqp.guard import NOT_FOUND, guarded
 from worker.amqp.link import Channel, Link
 from worker.amqp.messages import envelope_of
 from worker.core.errors import LinkLost
@@ -66,6 +66,8 @@ class QueueConsumer:
             except LinkLost as error:
                 if not session.lost:
                     log.warning("%s: %s; trying again", self._queue, error)
+                if error.code == NOT_FOUND:
+                    await self._link.repair()
             finally:
                 await self._give_back()
             await asyncio.sleep(backoff.next())

@@ -54,16 +54,26 @@ async def guarded(awaitable: Awaitable[T]) -> T:
         asyncio.CancelledError: the caller itself was cancelled.
     """
     try:
-        return await awaitable
+        result = await awaitable
     except DeliveryError:
         raise
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if _cancelled():
             raise
         raise LinkLost("the connection died under the operation") from error
     except _LOSSES as error:
         raise LinkLost(words_of(error), _CODES.get(type(error))) from error
+    if _cancelled():
+        # asyncio.wait_for of Python 3.11 swallows a cancellation that comes in the loop turn in
+        # which its subject is done; whoever waits for us to end would wait for ever.
+        raise asyncio.CancelledError
+    return result
+
+
+def _cancelled() -> bool:
+    """Tell whether somebody has asked the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def words_of(error: BaseException) -> str:

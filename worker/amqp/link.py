@@ -25,6 +25,7 @@ from worker.amqp.tolerant import tolerate_odd_properties
 from worker.core.errors import ConfigurationError, LinkLost
 
 CONNECT_TIMEOUT = 15.0
+REPAIR_PAUSE = 3.0
 HEARTBEAT = 10
 """Seconds; a dead peer is noticed after about two. The library's default is 60."""
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class Link:
         purpose: what it is for, shown in logs and as the connection's name at the broker.
         url: the broker's, with credentials: never shown.
         prepare: called with each new session before anybody may use it.
+        repair: called with a session on which something that should stand was not found.
         sleep: waits between two tries.
     """
 
@@ -138,11 +140,15 @@ class Link:
         purpose: str,
         url: str,
         prepare: Callable[[Session], Awaitable[None]] | None = None,
+        repair: Callable[[Session], Awaitable[None]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.purpose = purpose
         self._url = url
         self._prepare = prepare
+        self._repair = repair
+        self._repairing = asyncio.Lock()
+        self._repaired = float("-inf")
         self._sleep = sleep
         self._session: Session | None = None
         self._up = asyncio.Event()
@@ -180,6 +186,20 @@ class Link:
         assert self._session is not None  # the event says so
         return self._session
 
+    async def repair(self) -> None:
+        """Set up what was not found, at most once in a few seconds; a failure is logged."""
+        session = await self.session()
+        async with self._repairing:
+            now = asyncio.get_running_loop().time()
+            if self._repair is None or now - self._repaired < REPAIR_PAUSE:
+                return
+            self._repaired = now
+            log.error("%s link: the topology has a hole; setting it up again", self.purpose)
+            try:
+                await self._repair(session)
+            except (ConfigurationError, LinkLost) as error:
+                log.error("%s link: not set up: %s", self.purpose, error)  # noqa: TRY400  no bug
+
     @property
     def up(self) -> bool:
         """The link is connected and prepared."""
@@ -212,14 +232,19 @@ class Link:
         if "heartbeat" not in url.query:
             url = url.update_query(heartbeat=HEARTBEAT)
         where = shown_url(self._url)
-        try:
-            return await guarded(
-                aio_pika.connect(
-                    url,
-                    timeout=CONNECT_TIMEOUT,
-                    client_properties={"connection_name": f"aui-worker {self.purpose}"},
-                )
+        connecting = asyncio.ensure_future(
+            aio_pika.connect(
+                url,
+                timeout=CONNECT_TIMEOUT,
+                client_properties={"connection_name": f"aui-worker {self.purpose}"},
             )
+        )
+        try:
+            return await guarded(connecting)
+        except asyncio.CancelledError:
+            if connecting.done() and not connecting.cancelled() and not connecting.exception():
+                await connecting.result().close()
+            raise
         except LinkLost as error:
             refusal = _refusal(error.__cause__)
             if refusal is None:

@@ -6,7 +6,6 @@ are still awaited.
 
 import asyncio
 import logging
-from contextlib import suppress
 from enum import Enum
 
 from aio_pika import Message
@@ -14,7 +13,7 @@ from aio_pika.exceptions import DeliveryError, PublishError
 
 from worker.amqp.alone import Alone
 from worker.amqp.backoff import Backoff
-from worker.amqp.guard import ACCESS_REFUSED, PRECONDITION_FAILED, guarded
+from worker.amqp.guard import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, guarded
 from worker.amqp.link import Channel, Link
 from worker.core.errors import LinkLost
 
@@ -46,21 +45,39 @@ class Outlet:
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
         self._alone = Alone()
+        self._missing = False
 
-    async def ready(self) -> None:
-        """Wait until publishing is possible; the channel may get lost again at once."""
-        with suppress(LinkLost):
-            await self._open()
+    async def ready(self) -> Channel:
+        """Wait until publishing is possible, and return the channel for it."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._open()
+            except LinkLost:
+                await asyncio.sleep(backoff.next())
 
     async def publish(
         self, exchange: str, key: str, message: Message, *, mandatory: bool = True
     ) -> Placed:
-        """Publish once.
+        """Publish once, over the current channel.
 
         Raises:
             LinkLost: the outcome is unknown; publish it again with the same message id.
         """
-        channel = await self._open()
+        return await self.publish_over(
+            await self._open(), exchange, key, message, mandatory=mandatory
+        )
+
+    async def publish_over(
+        self, channel: Channel, exchange: str, key: str, message: Message, *, mandatory: bool
+    ) -> Placed:
+        """Publish once, over this channel or not at all: never later, behind its successors.
+
+        Raises:
+            LinkLost: the channel is gone, and perhaps the message with it.
+        """
+        if channel.lost:
+            raise LinkLost(channel.lost.why or "the channel is gone")
         target = await channel.pika.get_exchange(exchange, ensure=False)
         try:
             await guarded(
@@ -73,6 +90,7 @@ class Outlet:
         except LinkLost as error:
             if isinstance(error.__cause__, TimeoutError):
                 await channel.close()
+            self._missing = self._missing or error.code == NOT_FOUND
             raise
         return Placed.KEPT
 
@@ -107,6 +125,8 @@ class Outlet:
         backoff = Backoff()
         while (placed := await self.place(exchange, key, message)) is not Placed.KEPT:
             log.error("%s %s: %s; the job waits unacked", exchange, key, placed.value)
+            if placed is Placed.UNROUTED:
+                await self._link.repair()
             await asyncio.sleep(backoff.next())
 
     async def _open(self) -> Channel:
@@ -114,6 +134,9 @@ class Outlet:
             return self._channel
         async with self._opening:
             if self._channel is None or self._channel.lost:
+                if self._missing:
+                    await self._link.repair()
+                    self._missing = False
                 session = await self._link.session()
                 self._channel = await session.channel(confirms=True)
         return self._channel

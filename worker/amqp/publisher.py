@@ -7,12 +7,12 @@ there can disturb the hub.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from aio_pika import Message
 
-from worker.amqp.link import Link
+from worker.amqp.link import Channel, Link
 from worker.amqp.messages import reply_message
 from worker.amqp.outlet import Outlet, Placed
 from worker.core import headers as h
@@ -24,8 +24,6 @@ WINDOW = 64
 """Updates whose confirm may be awaited at once, over all tasks."""
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to."
 log = logging.getLogger(__name__)
-
-Publish = Callable[[Outlet], Callable[..., Coroutine[Any, Any, Placed]]]
 
 
 class ReplyPublisher:
@@ -42,43 +40,53 @@ class ReplyPublisher:
 
         It is published once: should it get lost with the link, the next one has its text.
         """
-        await self._hub.ready()
-        if reply.address.reply_to is not None:
-            await self._direct.ready()
+        hub = await self._hub.ready()
+        direct = await self._direct.ready() if reply.address.reply_to is not None else None
         await self._window.acquire()
-        publishes = self._start(reply, lambda outlet: outlet.publish, mandatory=False)
+        publishes = [asyncio.create_task(publish) for publish in self._once(reply, hub, direct)]
         task = asyncio.create_task(self._confirmed(reply, publishes))
         self._unconfirmed.add(task)
         task.add_done_callback(self._unconfirmed.discard)
 
     async def announce(self, reply: Reply) -> None:
         """Publish a reply that ends nothing, and wait for its confirm."""
-        await asyncio.gather(*self._start(reply, lambda outlet: outlet.place, mandatory=False))
+        await asyncio.gather(*self._places(reply, mandatory=False))
 
     async def terminal(self, reply: Reply) -> None:
         """Publish a terminal reply, until the broker has confirmed that somebody has it."""
-        publishes = self._start(reply, lambda outlet: outlet.place, mandatory=True)
-        placed = await asyncio.gather(*publishes)
+        placed = await asyncio.gather(*self._places(reply, mandatory=True))
         if Placed.REFUSED in placed:
             await self._keep_unclaimed(reply, Placed.REFUSED)
         elif placed and Placed.KEPT not in placed:
             await self._keep_unclaimed(reply, Placed.UNROUTED)
 
-    def _start(self, reply: Reply, how: Publish, *, mandatory: bool) -> list[asyncio.Task[Placed]]:
-        """Start to publish a reply wherever it goes, behind all that was started before."""
-        tasks = []
+    async def aclose(self) -> None:
+        """Give up the updates whose confirm has not come."""
+        for task in self._unconfirmed:
+            task.cancel()
+        await asyncio.gather(*self._unconfirmed, return_exceptions=True)
+
+    def _once(
+        self, reply: Reply, hub: Channel, direct: Channel | None
+    ) -> Iterator[Coroutine[Any, Any, Placed]]:
+        """Publish an update over these channels or not at all."""
         if reply.on_hub:
-            publish = how(self._hub)
-            hub = publish(HUB, reply.routing_key, reply_message(reply), mandatory=mandatory)
-            tasks.append(asyncio.create_task(hub))
+            yield self._hub.publish_over(
+                hub, HUB, reply.routing_key, reply_message(reply), mandatory=False
+            )
+        to = reply.address.reply_to
+        if to is not None and direct is not None:
+            yield self._direct.publish_over(direct, "", to, reply_message(reply), mandatory=False)
+
+    def _places(self, reply: Reply, *, mandatory: bool) -> Iterator[Coroutine[Any, Any, Placed]]:
+        """Publish a reply wherever it goes, for as long as it takes."""
+        if reply.on_hub:
+            yield self._hub.place(HUB, reply.routing_key, reply_message(reply), mandatory=mandatory)
         to = reply.address.reply_to
         if to is not None:
             # The broker returns every mandatory publish to a direct reply-to queue.
             sure = mandatory and not to.startswith(DIRECT_REPLY_TO)
-            publish = how(self._direct)
-            direct = publish("", to, reply_message(reply), mandatory=sure)
-            tasks.append(asyncio.create_task(direct))
-        return tasks
+            yield self._direct.place("", to, reply_message(reply), mandatory=sure)
 
     async def _confirmed(self, reply: Reply, publishes: list[asyncio.Task[Placed]]) -> None:
         try:

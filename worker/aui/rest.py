@@ -15,6 +15,7 @@ import httpx
 
 from worker.aui.evidence import described, of_response
 from worker.aui.network import KEY_HEADER, Network
+from worker.core.body import is_word
 from worker.core.conversation import Said, Task, TaskPage
 from worker.core.errors import AgentUnavailable
 from worker.core.redact import Redactor
@@ -137,8 +138,8 @@ class Rest:
 
     def _task(self, row: object, raw: bytes) -> Task:
         task_id = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(task_id, str) or not task_id:
-            raise _unreadable("a task without an id")
+        if not isinstance(task_id, str) or not is_word(task_id):
+            raise _unreadable("a task without a usable id")
         return Task(id=task_id, raw=raw)
 
 

@@ -42,7 +42,7 @@ def _matching(evidence: str) -> list[Row]:
     if not evidence.isascii() or not evidence.isdigit():
         return [row for row in TABLE if evidence in (row.reason, str(row.source), str(row.kind))]
     code = int(evidence)
-    if code >= 1000:
+    if 1000 <= code < 5000:
         rows = [row_for(source, code) for source in (Source.SERVER_CLOSE, Source.LOCAL_CLOSE)]
         return [row for row in rows if row.codes or row.source is Source.SERVER_CLOSE]
     return [row_for(Source.STATUS, code)] if 100 <= code < 600 else []

@@ -39,10 +39,10 @@ class Redactor:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return how a secret may be written: raw, in a URL, in JSON, and in a URL in JSON."""
+    """Return how a secret may be written: raw, in a URL, in JSON, both, and in Python's repr."""
     in_url = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     in_url |= {_lower_hex(text) for text in in_url}
-    plain = {secret} | in_url
+    plain = {secret, repr(secret)[1:-1]} | in_url
     in_json = {json.dumps(text)[1:-1] for text in plain}
     in_json |= {json.dumps(text, ensure_ascii=False)[1:-1] for text in plain}
     return plain | in_json | {text.replace("/", "\\/") for text in in_json}

@@ -83,7 +83,6 @@ TABLE: tuple[Row, ...] = (
         (_one(401), _one(403)),
         Kind.REJECTED,
         "unauthorized",
-        "also a mark against the network's key",
     ),
     Row(Source.STATUS, (_one(400),), Kind.REJECTED, "bad_request", "moderation included"),
     Row(Source.STATUS, (_one(404),), Kind.REJECTED, "not_found"),

@@ -106,7 +106,10 @@ class Handler:
             log.exception("a job could not be settled: given back", extra=_about(received.address))
             received.delivery.give_back()
 
-    async def _verdict(self, received: Received, replies: Replies, progress: Progress) -> Verdict:
+    async def _verdict(
+        self, received: Received, replies: Replies, progress: Progress
+    ) -> Verdict | None:
+        """Return how the job ended; None if it did not, but was moved to another queue."""
         job, envelope = received.job, received.delivery.envelope
         if job is None:
             replies.begin_attempt()
@@ -115,7 +118,7 @@ class Handler:
         key = task_id or user_id or ""
         if not in_place(key, envelope.routing_key, self._partitions):
             await self._forward(job, envelope, key, envelope.body, job.attempt_base)
-            return COMPLETED
+            return None
         if task_id is None:
             return await self._find_task(job, envelope, replies, progress)
         verdict = await self._turns.run(job, task_id, replies, progress)
@@ -125,7 +128,7 @@ class Handler:
 
     async def _find_task(
         self, job: Job, envelope: Envelope, replies: Replies, progress: Progress
-    ) -> Verdict:
+    ) -> Verdict | None:
         """Find or make the user's task, announce a new one, and queue the job behind its others."""
         timestamp = envelope.properties.timestamp
         published_at = timestamp.timestamp() if timestamp else None
@@ -147,7 +150,8 @@ class Handler:
             await self._forward(job, envelope, task_id, body, replies.attempt)
             return COMPLETED
 
-        return await self._turns.until_settled(attempt, replies, self._turns.deadline())
+        verdict = await self._turns.until_settled(attempt, replies, self._turns.deadline())
+        return None if verdict is COMPLETED else verdict
 
     async def _forward(
         self, job: Job, envelope: Envelope, key: str, body: bytes, base: int
@@ -157,31 +161,28 @@ class Handler:
         await self._copies.to_slot(envelope.network, slot_of(key), body, properties)
 
     async def _settle(
-        self, received: Received, verdict: Verdict, replies: Replies, progress: Progress
+        self, received: Received, verdict: Verdict | None, replies: Replies, progress: Progress
     ) -> None:
         """Publish what ends the job, and only when it is confirmed tell the broker."""
         delivery = received.delivery
+        if verdict is None:
+            await delivery.ack()
+            return
         match decide(verdict):
             case DeadLetter(verdict):
                 await self._dead_letters.keep(
                     delivery.envelope, received.address, replies, verdict, progress
                 )
             case Ack():
-                if progress.final is not None:
-                    await self._publisher.terminal(replies.final(progress.final.raw))
+                assert progress.final is not None  # it is what completed means
+                await self._publisher.terminal(replies.final(progress.final.raw))
         await delivery.ack()
-        self._tell(received, verdict, progress)
-
-    def _tell(self, received: Received, verdict: Verdict, progress: Progress) -> None:
-        if verdict is COMPLETED and progress.final is None:
-            log.debug("job forwarded", extra=_about(received.address))
-            return
-        fields = _about(received.address)[FIELDS] | {
+        ended = {
             "verdict": str(verdict.kind),
             "reason": verdict.reason,
             "attempts": len(progress.attempts),
         }
-        log.info("job ended", extra={FIELDS: fields})
+        log.info("job ended", extra={FIELDS: _about(received.address)[FIELDS] | ended})
 
 
 def _about(address: Address) -> dict[str, dict[str, object]]:

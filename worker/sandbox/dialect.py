@@ -1,7 +1,7 @@
 """AUI's two ways of putting things: the documents' (`docs`) and its own SDK's (`sdk`).
 
-What the documents show is in seeds 001 to 004; what the SDK reads is in AUI's AsyncAPI contract
-(a channel and scope envelope around each update, `cards` instead of `options`).
+What the documents show is on AUI's Messages, Tasks and WebSocket pages; what the SDK reads is in
+AUI's AsyncAPI contract (a channel and scope envelope around each update, `cards` instead of `options`).
 """
 
 import json
@@ -64,7 +64,7 @@ def task_json(task: Task) -> dict[str, Any]:
 
 
 class Docs:
-    """The documents' dialect: flat events, `options`, `{"detail": …}` (seeds 001, 003, 004)."""
+    """The documents' dialect: flat events, `options`, `{"detail": …}`."""
 
     def updates(self, turn: TurnContext) -> Callable[[str], str]:
         """`{"event", "data": {"text"}}`, whatever the turn."""

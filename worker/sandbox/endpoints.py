@@ -1,4 +1,4 @@
-"""The REST API: tasks, their histories, and a message answered whole (seeds 001 to 003)."""
+"""The REST API of AUI's Tasks and Messages pages: tasks, histories, a message answered whole."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

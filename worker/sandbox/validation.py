@@ -44,7 +44,7 @@ def read_json(raw: bytes | str) -> Any:
 def read_body(raw: bytes, content_type: str) -> Any:
     """The JSON value of a request body; Refused (422) unless the content type says JSON too.
 
-    "Must be `application/json`" (seeds 001, 003).
+    "Must be `application/json`" (Messages and Tasks pages).
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise _refused(_not_an_object("body"))

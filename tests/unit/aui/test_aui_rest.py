@@ -262,7 +262,7 @@ async def test_a_body_that_is_not_what_was_asked_for_is_an_interruption(call: Ca
 async def test_one_task_without_an_id_makes_the_list_unreadable() -> None:
     async with served(response(200, b'{"tasks":[{"id":"t1"},{"name":"x"}]}')) as (rest, _):
         verdict = await refused(rest, CALLS["list_tasks"])
-    assert "without an id" in verdict.detail
+    assert "without a usable id" in verdict.detail
 
 
 async def test_a_body_beyond_all_measure_is_not_read_to_its_end(

@@ -50,7 +50,7 @@ def test_ordinary_words_order_nothing(text: str) -> None:
         ("  !400|a | b ", Directive("400", "a | b", answered=False)),
     ],
 )
-def test_the_issues_examples_mean_what_they_say(text: str, directive: Directive) -> None:
+def test_directives_mean_what_they_say(text: str, directive: Directive) -> None:
     assert read_directive(text) == directive
 
 

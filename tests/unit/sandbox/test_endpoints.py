@@ -1,4 +1,4 @@
-"""The REST API does what seeds 001 to 003 describe, and what a directive orders."""
+"""The REST API does what AUI's Messages and Tasks pages describe, and what a directive orders."""
 
 import asyncio
 import re

@@ -167,7 +167,7 @@ async def test_it_carries_many_conversations_at_once(client: Client, sandbox: Sa
     await until(lambda: sandbox.state()["open_sockets"] == 0)
 
 
-async def test_the_scenarios_are_those_of_the_issue() -> None:
+async def test_these_are_all_scenarios() -> None:
     assert set(SCENARIOS) == {
         *("1011", "1008", "400", "error", "cut", "close", "silence", "stall", "reset"),
         *("garbage", "unknown", "huge", "rewrite", "final-only", "load", "lag"),
