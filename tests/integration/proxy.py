@@ -19,6 +19,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self.connections = 0
+        self._reached = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -27,6 +28,11 @@ class Proxy:
         credentials = self._target.netloc.rpartition("@")[0]
         netloc = f"{credentials}@{host}:{port}" if credentials else f"{host}:{port}"
         return urlunsplit(self._target._replace(netloc=netloc))
+
+    async def reached(self) -> None:
+        """Wait for the next connection."""
+        self._reached.clear()
+        await self._reached.wait()
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -51,6 +57,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._reached.set()
         host, port = self._target.hostname or "localhost", self._target.port or 5672
         there, out = await asyncio.open_connection(host, port)
         self._writers |= {writer, out}

@@ -29,6 +29,8 @@ async def test_cuts_in_mid_stream_lose_no_job_and_no_order(
         for _ in range(3):
             await more(hub, 40)
             proxy.cut()
+            await proxy.reached()
+            proxy.cut()
         ends = [await hub.ended(job) for job in jobs]
         fresh = [await hub.ended(await at.say(task.id, "!final-only")) for task in tasks]
 

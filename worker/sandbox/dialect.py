@@ -1,7 +1,7 @@
 """AUI's two ways of putting things: the documents' (`docs`) and its own SDK's (`sdk`).
 
 What the documents show is on AUI's Messages, Tasks and WebSocket pages; what the SDK reads is in
-AUI's AsyncAPI contract (a channel and scope envelope around each update, `cards` instead of `options`).
+AUI's AsyncAPI contract (a channel and scope envelope around each update, `cards` for `options`).
 """
 
 import json
