@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aio_pika import Message
 from harness import Bench
+from pamqp.common import FieldTable
 
 from worker.amqp.link import Link
 from worker.amqp.outlet import Outlet, Placed
@@ -73,7 +74,7 @@ async def test_a_full_queue_refuses_after_three_tries(
     outlet: Outlet, at: Bench, queue: str
 ) -> None:
     """The broker's nack is a verdict on the message, not on the link."""
-    full = {"x-max-length": 0, "x-overflow": "reject-publish"}
+    full: FieldTable = {"x-max-length": 0, "x-overflow": "reject-publish"}
     await at.channel.declare_queue(queue, exclusive=True, arguments=full)
 
     assert await outlet.place("", queue, Message(b"x", message_id="x")) is Placed.REFUSED
