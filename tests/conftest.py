@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 from broker import Broker, running_broker
 
 from worker.sandbox import Sandbox
+
+# No test asserts a time: a slow machine is no failing example.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ async def served_network(amqp_url: str, sandbox: Sandbox) -> AsyncIterator[str]:
             sandbox,
             lent.network,
             attempts=3,
-            first_text_timeout=1.0,
-            idle_timeout=1.0,
-            connect_timeout=1.0,
+            first_text_timeout=2.0,
+            idle_timeout=2.0,
+            connect_timeout=2.0,
         )
         async with working(quick):
             yield lent.network

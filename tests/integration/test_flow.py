@@ -191,10 +191,10 @@ async def test_waiting_for_a_place_is_not_the_jobs_time(
     at: Bench, amqp_url: str, sandbox: Sandbox
 ) -> None:
     """With one open turn at a time, ten jobs are all asked, though the last waits past its time."""
-    narrow = settings(amqp_url, sandbox, at.network, concurrency=1, job_deadline=0.9)
+    narrow = settings(amqp_url, sandbox, at.network, concurrency=1, job_deadline=2.5)
     async with working(narrow):
         hub = await at.hub()
-        text = "!load updates=3 interval=0.1 chunk=5"
+        text = "!load updates=4 interval=0.1 chunk=5"
         jobs = [await at.say(sandbox.create_task("user").id, text) for _ in range(10)]
         finals = [await hub.ended(job) for job in jobs]
 
