@@ -15,8 +15,9 @@ from typing import Any
 from worker.amqp.consumer import QueueConsumer
 from worker.amqp.copies import JobCopies
 from worker.amqp.declare import establish
-from worker.amqp.link import Link, Session
+from worker.amqp.link import Link
 from worker.amqp.publisher import ReplyPublisher
+from worker.amqp.session import Session
 from worker.amqp.task_exchanges import LeasedTaskExchanges
 from worker.aui.agent import AuiAgent
 from worker.aui.websocket import Timeouts

@@ -12,7 +12,8 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 
 from tests.conformance.script import PATIENCE
 from worker.amqp.declare import establish
-from worker.amqp.link import Link, Session
+from worker.amqp.link import Link
+from worker.amqp.session import Session
 from worker.core.envelope import Properties
 from worker.core.headers import DELIVERY_COUNT
 

@@ -13,8 +13,9 @@ from aiormq.abc import DeliveredMessage
 from worker.amqp.backoff import Backoff
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.guard import NOT_FOUND, guarded
-from worker.amqp.link import Channel, Link
+from worker.amqp.link import Link
 from worker.amqp.messages import envelope_of
+from worker.amqp.session import Channel
 from worker.core.errors import LinkLost
 
 log = logging.getLogger(__name__)

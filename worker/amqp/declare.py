@@ -11,7 +11,7 @@ from typing import Literal
 from aio_pika.abc import AbstractChannel
 
 from worker.amqp.guard import NOT_FOUND, PRECONDITION_FAILED, guarded
-from worker.amqp.link import Session
+from worker.amqp.session import Session
 from worker.core.errors import ConfigurationError, LinkLost
 from worker.core.topology import (
     ExchangeSpec,

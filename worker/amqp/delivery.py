@@ -1,7 +1,7 @@
 """One hand-over of a message: settled exactly once, and only over the channel it came by."""
 
 from worker.amqp.guard import guarded
-from worker.amqp.link import Channel
+from worker.amqp.session import Channel
 from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
 

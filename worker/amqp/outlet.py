@@ -14,7 +14,8 @@ from aio_pika.exceptions import DeliveryError, PublishError
 from worker.amqp.alone import Alone
 from worker.amqp.backoff import Backoff
 from worker.amqp.guard import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, guarded
-from worker.amqp.link import Channel, Link
+from worker.amqp.link import Link
+from worker.amqp.session import Channel
 from worker.core.errors import LinkLost
 
 PUBLISH_TIMEOUT = 60.0

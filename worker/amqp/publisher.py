@@ -12,9 +12,10 @@ from typing import Any
 
 from aio_pika import Message
 
-from worker.amqp.link import Channel, Link
+from worker.amqp.link import Link
 from worker.amqp.messages import reply_message
 from worker.amqp.outlet import Outlet, Placed
+from worker.amqp.session import Channel
 from worker.core import headers as h
 from worker.core.errors import LinkLost
 from worker.core.reply import Reply

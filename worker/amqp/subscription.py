@@ -10,8 +10,9 @@ from aiormq.abc import DeliveredMessage
 from worker.amqp.backoff import Backoff
 from worker.amqp.declare import declare_exchange
 from worker.amqp.guard import NOT_FOUND, guarded
-from worker.amqp.link import Channel, Link
+from worker.amqp.link import Link
 from worker.amqp.messages import envelope_of
+from worker.amqp.session import Channel
 from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
 from worker.core.topology import HUB, task_exchange

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from worker.amqp.backoff import Backoff
 from worker.amqp.declare import declare_exchange
 from worker.amqp.guard import NOT_FOUND, guarded
-from worker.amqp.link import Channel, Link, Session
+from worker.amqp.link import Link
+from worker.amqp.session import Channel, Session
 from worker.core.errors import LinkLost
 from worker.core.topology import HUB, LEASE_KEY, task_exchange, task_key
 
