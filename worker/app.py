@@ -14,7 +14,7 @@ from typing import Any
 
 from worker.amqp.consumer import QueueConsumer
 from worker.amqp.copies import JobCopies
-from worker.amqp.declare import establish
+from worker.amqp.declare import establish, set_up
 from worker.amqp.link import Link
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
@@ -55,8 +55,8 @@ class Worker:
         worker = settings.worker
         self._agents = _agents(settings)
         url = settings.amqp_url
-        self._consuming = Link("consuming", url, prepare=self._establish, repair=self._establish)
-        self._publishing = Link("publishing", url, repair=self._establish)
+        self._consuming = Link("consuming", url, prepare=self._establish, repair=self._set_up)
+        self._publishing = Link("publishing", url, repair=self._set_up)
         self._publisher = ReplyPublisher(self._publishing)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)
         handler = self._handler()
@@ -158,6 +158,10 @@ class Worker:
     async def _establish(self, session: Session) -> None:
         worker = self._settings.worker
         await establish(session, list(self._settings.networks), worker.partitions, worker.topology)
+
+    async def _set_up(self, session: Session) -> None:
+        worker = self._settings.worker
+        await set_up(session, list(self._settings.networks), worker.partitions, worker.topology)
 
     def _handler(self) -> Handler:
         worker = self._settings.worker

@@ -4,6 +4,7 @@ import asyncio
 from itertools import groupby
 
 import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
 from harness import Bench, Inbox, settings, working
 from proxy import Proxy
 
@@ -55,15 +56,19 @@ async def test_a_deleted_hub_is_made_again(at: Bench, amqp_url: str, sandbox: Sa
     assert {final.type for final in finals} == {"message.completed"}
 
 
+@pytest.mark.parametrize("deleted", [["p00", "p01"], ["p00"], ["p01"], ["unslotted"]], ids=str)
 async def test_a_deleted_partition_is_made_again(
-    at: Bench, amqp_url: str, sandbox: Sandbox
+    at: Bench, amqp_url: str, sandbox: Sandbox, deleted: list[str]
 ) -> None:
     """Its jobs are gone with it; those that come afterwards are answered."""
     tasks = [sandbox.create_task("user") for _ in range(10)]
     async with working(settings(amqp_url, sandbox, at.network)):
         hub = await at.hub()
-        for partition in ("p00", "p01"):
-            await at.channel.queue_delete(f"aui.jobs.{at.network}.{partition}")
+        names = [f"aui.jobs.{at.network}.{partition}" for partition in deleted]
+        for name in names:
+            await at.channel.queue_delete(name)
+        for name in names:
+            await stands_again(at, name)
         jobs = [await at.say(task.id, "!final-only") for task in tasks]
         finals = [await hub.ended(job) for job in jobs]
 
@@ -99,6 +104,19 @@ async def hub_again(at: Bench) -> Inbox:
                 return await (await at.another()).hub()
             except Exception:
                 await asyncio.sleep(0.1)
+
+
+async def stands_again(at: Bench, queue: str) -> None:
+    """Wait until a queue is there."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                channel = (await at.another()).channel
+                await channel.declare_queue(queue, passive=True)
+            except ChannelNotFoundEntity:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 def check_order(hub: Inbox, job: str) -> None:

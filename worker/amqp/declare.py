@@ -36,6 +36,18 @@ async def establish(
     """
     for network in networks:
         await _check_partitions(session, network, partitions)
+    await set_up(session, networks, partitions, mode)
+
+
+async def set_up(
+    session: Session, networks: Sequence[str], partitions: int, mode: TopologyMode
+) -> None:
+    """Make or verify everything, whatever is there of it: for a topology that has got a hole.
+
+    Raises:
+        ConfigurationError: as :func:`establish`, but for the number of partitions.
+        LinkLost: the connection is gone.
+    """
     objects = topology(networks, partitions)
     if mode == "verify":
         await _verify(session, objects)

@@ -107,11 +107,6 @@ class Link:
             except (ConfigurationError, LinkLost) as error:
                 log.error("%s link: not set up: %s", self.purpose, error)  # noqa: TRY400  no bug
 
-    @property
-    def up(self) -> bool:
-        """The link is connected and prepared."""
-        return self._up.is_set()
-
     async def _connect(self) -> Session:
         connection = await self._open()
         session = Session(connection, self._up.clear)

@@ -10,8 +10,6 @@ import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-from aio_pika import Message
-
 from worker.amqp.link import Link
 from worker.amqp.messages import reply_message
 from worker.amqp.outlet import Outlet, Placed
@@ -100,5 +98,4 @@ class ReplyPublisher:
     async def _keep_unclaimed(self, reply: Reply, why: Placed) -> None:
         log.warning("reply %s: %s, kept in %s", reply.message_id, why.value, UNCLAIMED)
         extra = {h.UNCLAIMED_REASON: why.value, h.UNCLAIMED_KEY: reply.routing_key}
-        message: Message = reply_message(reply, extra)
-        await self._direct.place_surely("", UNCLAIMED, message)
+        await self._direct.place_surely("", UNCLAIMED, reply_message(reply, extra))

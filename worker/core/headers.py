@@ -18,7 +18,6 @@ ATTEMPT = "aui-attempt"
 SEQ = "aui-seq"
 REASON = "aui-reason"
 RETRY_IN = "aui-retry-in"
-RECOVERED = "aui-recovered"
 SCHEMA = "aui-schema"
 
 DEAD_REASON = "aui-dead-reason"

@@ -108,6 +108,8 @@ class Turns:
         outbox = Outbox(self._publisher, replies, job.pace, hold.ready, self._clock.now)
         async with outbox, agent.converse(task_id, job.request, deadline) as conversation:
             await _relay(conversation, outbox)
+        if outbox.coalesced:
+            log.debug("task %s: %d updates coalesced", task_id, outbox.coalesced)
         return conversation.turn
 
 
