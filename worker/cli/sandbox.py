@@ -1,6 +1,7 @@
 """``aui-worker sandbox``: an AUI of one's own."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -19,6 +20,10 @@ def sandbox(
         Literal["docs", "sdk"], typer.Option(help="Speak like the documents or like the SDK.")
     ] = "docs",
     pace: Annotated[float, typer.Option(help="Seconds between two words.")] = 0.04,
+    journal: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Remember tasks and messages here, from run to run."),
+    ] = None,
 ) -> None:
     """Run a sandbox of AUI's API, which misbehaves on demand ('!1011 after=3 | hello')."""
     sandbox_class = load_sandbox()
@@ -29,7 +34,17 @@ def sandbox(
         exports = f"AUI_BASE_URL={started.base_url} AUI_NETWORK_API_KEY={api_key}"
         print(f"  {exports} aui-worker run", flush=True)
 
-    server = sandbox_class(api_key=api_key, dialect=dialect, word_delay=pace, host=host, port=port)
+    try:
+        server = sandbox_class(
+            api_key=api_key,
+            dialect=dialect,
+            word_delay=pace,
+            host=host,
+            port=port,
+            journal=journal,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"--journal: {error}") from None
     asyncio.run(server.run_forever(tell))
 
 

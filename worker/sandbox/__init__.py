@@ -8,7 +8,8 @@ It shares no code with the worker, so that a misreading of AUI in one shows agai
         sandbox.store.user_messages(task.id)
 
 A message may order misbehaviour: `!1011 after=3 times=2 | a microwave, please`. `SCENARIOS` lists
-every scenario with its parameters; `Sandbox.fault` has those that come before any text.
+every scenario with its parameters; `Sandbox.fault` has those that come before any text. A
+`journal` file outlives the process and tells a checker what was said.
 """
 
 from worker.sandbox.dialect import DialectName

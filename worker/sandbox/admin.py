@@ -20,7 +20,7 @@ class Admin:
         self._state = state
 
     async def order_faults(self, request: Request) -> Response:
-        """Takes `{"connect" | "upgrade" | "rest": {…}}`; 422 `{"detail"}` when it is wrong."""
+        """Takes `{"connect" | "upgrade" | "rest" | "answer": {…}}`; a wrong one is a 422."""
         try:
             self._order(read_json(await request.body()))
         except (ValueError, Refused) as error:

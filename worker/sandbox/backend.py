@@ -1,10 +1,13 @@
 """What both doors, REST and WebSocket, stand on: options, memory, faults and turns."""
 
+from pathlib import Path
+
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from worker.sandbox.dialect import DIALECTS, DialectName, encode
 from worker.sandbox.faults import Faults
+from worker.sandbox.journal import journaled_store
 from worker.sandbox.refusal import Failure, Origin
 from worker.sandbox.store import Store
 from worker.sandbox.turns import Turns
@@ -17,14 +20,20 @@ class Backend:
     """The sandbox's inside. `api_keys` may change at any time: a key not in it is refused."""
 
     def __init__(
-        self, api_key: str, dialect: DialectName, word_delay: float, *, newest_first: bool
+        self,
+        api_key: str,
+        dialect: DialectName,
+        word_delay: float,
+        *,
+        newest_first: bool,
+        journal: Path | None = None,
     ) -> None:
         self.api_keys = {api_key}
         self.dialect = DIALECTS[dialect]
         self.newest_first = newest_first
-        self.store = Store()
+        self.store = Store() if journal is None else journaled_store(journal)
         self.faults = Faults()
-        self.turns = Turns(self.store, word_delay)
+        self.turns = Turns(self.store, word_delay, self.faults)
 
     def authorized(self, connection: HTTPConnection) -> bool:
         """Whether the header `x-network-api-key`, else the query `network_api_key`, is a key."""

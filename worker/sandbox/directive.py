@@ -15,13 +15,23 @@ class BadDirective(ValueError):
     """A directive nobody can follow; the message names what is wrong and what would be right."""
 
 
+CLOSE_CODES: Final = "a close code a frame can carry: 1000-1014, 3000-4999"
+"""What `is_close_code` takes, in words."""
+
+
+def is_close_code(code: int) -> bool:
+    """Whether a close frame can carry this code; 1005 stands for one without a code."""
+    # RFC 6455 section 7.4: 1004, 1006 and 1015 never travel in a close frame.
+    return (1000 <= code <= 1014 or 3000 <= code <= 4999) and code not in (1004, 1006)
+
+
 @dataclass(frozen=True, slots=True)
 class Directive:
     """One message's orders to the sandbox: a scenario, its parameters, and the text to answer.
 
-    The scenario "" is a message without a directive. `after` counts updates, `times` how often
-    the scenario strikes for one task and text (None: always), `lag` and the other durations are
-    seconds, `answered` says whether an answer lands in the history.
+    The scenario "" is a message without a directive. `after` counts updates; of the messages of
+    one text in one task the scenario strikes the first `times` (None: all); `lag` and the other
+    durations are seconds, `answered` says whether an answer lands in the history.
     """
 
     scenario: str
@@ -65,11 +75,9 @@ def _seconds(word: str) -> float:
 
 
 def _close_code(word: str) -> int:
-    # RFC 6455 section 7.4: 1004, 1006 and 1015 never travel in a close frame. 1005 stands for
-    # a close frame without a code.
     code = int(word) if re.fullmatch(r"[1-4]\d{3}", word, re.ASCII) else 0
-    if not (1000 <= code <= 1014 or 3000 <= code <= 4999) or code in (1004, 1006):
-        raise BadDirective("a close code a frame can carry: 1000-1014, 3000-4999")
+    if not is_close_code(code):
+        raise BadDirective(CLOSE_CODES)
     return code
 
 

@@ -1,21 +1,26 @@
-"""Misbehaviour before any text: orders for the next upgrades and REST calls, with a count."""
+"""Misbehaviour before any text: orders for the next upgrades, REST calls and turns, counted."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from worker.sandbox.directive import CLOSE_CODES, is_close_code
 from worker.sandbox.refusal import Failure, of_status
 
-FaultKind = Literal["connect", "upgrade", "rest"]
+FaultKind = Literal["connect", "upgrade", "rest", "answer"]
 
 
 @dataclass(slots=True)
 class Fault:
-    """One order: wait `delay` seconds, or answer `status`; `times` None means until cleared."""
+    """One order: wait `delay` seconds, answer `status`, or close with `code`.
+
+    `times` None means until cleared.
+    """
 
     status: int = 0
     retry_after: float | None = None
     delay: float = 0.0
+    code: int = 0
     times: int | None = None
 
     @property
@@ -43,16 +48,26 @@ class _Rule:
             raise ValueError(f"'{name}' must be from {self.low:g} to {self.high:g}")
 
 
+class _CloseCode(_Rule):
+    """A whole number that a close frame can carry."""
+
+    def check(self, name: str, value: object) -> None:
+        super().check(name, value)
+        if not (isinstance(value, int) and is_close_code(value)):
+            raise ValueError(f"'{name}' must be {CLOSE_CODES}")
+
+
 _TIMES = _Rule(None, 1, 1_000_000, whole=True)
-_ANSWER = {
+_STATUS = {
     "status": _Rule(503, 400, 599, whole=True),
     "retry_after": _Rule(None, 0, 86_400),
     "times": _TIMES,
 }
 _RULES: Final[Mapping[FaultKind, Mapping[str, _Rule]]] = {
     "connect": {"delay": _Rule(3.0, 0, 86_400), "times": _TIMES},
-    "upgrade": _ANSWER,
-    "rest": _ANSWER,
+    "upgrade": _STATUS,
+    "rest": _STATUS,
+    "answer": {"code": _CloseCode(1011, 1000, 4999, whole=True), "times": _TIMES},
 }
 
 
@@ -60,7 +75,8 @@ class Faults:
     """The standing orders, at most one of a kind.
 
     `connect` delays the answer to a WebSocket upgrade, `upgrade` answers it with an HTTP status,
-    `rest` answers every REST call with one.
+    `rest` answers every REST call with one, `answer` ends a turn with a close code in place of
+    its answer, once its message is in the history: the agent is down, all else works.
     """
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +27,9 @@ class Sandbox:
 
     `dialect` is how it speaks (`docs` as the documents, `sdk` as AUI's SDK), `word_delay` the
     seconds between words, `port` 0 any free one. `newest_first` orders the task list, which no
-    document does. Entering raises OSError when the address is taken.
+    document does. `journal` is a file that remembers tasks and messages for the next sandbox on
+    it (`worker.sandbox.journal`); OSError when it cannot be had, ValueError when it is none.
+    Entering raises OSError when the address is taken.
     """
 
     def __init__(
@@ -38,8 +41,11 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         newest_first: bool = True,
+        journal: Path | None = None,
     ) -> None:
-        self._backend = Backend(api_key, dialect, word_delay, newest_first=newest_first)
+        self._backend = Backend(
+            api_key, dialect, word_delay, newest_first=newest_first, journal=journal
+        )
         admin = Admin(self._backend.faults, self.state)
         self._server = Server(application(self._backend, admin), host, port)
 
@@ -83,13 +89,15 @@ class Sandbox:
         connect: Mapping[str, Any] | None = None,
         upgrade: Mapping[str, Any] | None = None,
         rest: Mapping[str, Any] | None = None,
+        answer: Mapping[str, Any] | None = None,
     ) -> None:
         """What `POST /sandbox/faults` does, for example `fault(upgrade={"status": 429})`.
 
         `connect` knows `delay` (seconds, 3), `upgrade` and `rest` know `status` (503) and
-        `retry_after` (seconds, none), all know `times` (always). ValueError for anything else.
+        `retry_after` (seconds, none), `answer` knows `code` (1011), all know `times` (always).
+        ValueError for anything else.
         """
-        orders = {"connect": connect, "upgrade": upgrade, "rest": rest}
+        orders = {"connect": connect, "upgrade": upgrade, "rest": rest, "answer": answer}
         self._backend.faults.order({k: v for k, v in orders.items() if v is not None})
 
     def clear_faults(self) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from worker.sandbox.assistant import Answer, answer
 from worker.sandbox.dialect import TurnContext
 from worker.sandbox.directive import BadDirective, Directive, read_directive
+from worker.sandbox.faults import Faults
 from worker.sandbox.refusal import Failure, FieldError, Refused, invalid, no_such_task
 from worker.sandbox.script import (
     Close,
@@ -18,6 +19,7 @@ from worker.sandbox.script import (
     Garbage,
     Hush,
     Pause,
+    Step,
     Unknown,
     Update,
     script,
@@ -59,6 +61,7 @@ class Turn:
     """One user message, already in the history, and everything its answer will be."""
 
     task: Task
+    question: TaskMessage
     directive: Directive
     answer: Answer
     context: TurnContext
@@ -67,11 +70,11 @@ class Turn:
 class Turns:
     """Opens and plays turns. `running` counts those in play."""
 
-    def __init__(self, store: Store, word_delay: float) -> None:
+    def __init__(self, store: Store, word_delay: float, faults: Faults) -> None:
         self.running = 0
         self._store = store
         self._word_delay = word_delay
-        self._strikes: Counter[tuple[str, str]] = Counter()
+        self._faults = faults
 
     def open(self, request: MessageRequest) -> Turn:
         """Records the message and prepares its answer.
@@ -82,22 +85,23 @@ class Turns:
         task = self._store.tasks.get(request.task_id)
         if task is None:
             raise Refused(no_such_task(request.task_id))
-        directive = self._directive(request)
-        self._store.add_user_message(task, request.body, directive.history_lag)
+        directive = _directive(request, task)
+        question = self._store.add_user_message(task, request.body, directive.history_lag)
         context = TurnContext(
             task_id=task.id,
             message_id=self._store.new_id(),
             interaction_id=self._store.new_id(),
             timestamp=self._store.timestamp(),
         )
-        return Turn(task, directive, answer(directive.text, task.previous), context)
+        said = answer(directive.text, task.previous)
+        return Turn(task, question, directive, said, context)
 
     async def play(self, turn: Turn, outlet: Outlet) -> None:
         """Performs every step; an answered turn is in the history before the outlet hears it."""
         pace = _Pace()
         self.running += 1
         try:
-            for step in script(turn.directive, turn.answer.text, self._word_delay):
+            for step in self._steps(turn):
                 match step:
                     case Update():
                         await pace.wait(step.delay)
@@ -111,24 +115,33 @@ class Turns:
         finally:
             self.running -= 1
 
-    def _directive(self, request: MessageRequest) -> Directive:
-        try:
-            directive = read_directive(request.text)
-        except BadDirective as error:
-            wrong = FieldError(("body", "text"), str(error), "value_error.directive")
-            raise Refused(invalid((wrong,))) from None
-        if directive.times is None:
-            return directive
-        message = (request.task_id, request.text)
-        if self._strikes[message] >= directive.times:
-            return Directive("", directive.text)
-        self._strikes[message] += 1
-        return directive
+    def _steps(self, turn: Turn) -> Iterator[Step]:
+        if (fault := self._faults.take("answer")) is not None:
+            return iter((Close(fault.code),))
+        return script(turn.directive, turn.answer.text, self._word_delay)
 
     def _record(self, turn: Turn, text: str) -> TaskMessage:
         lag = turn.directive.history_lag
         said = replace(turn.answer, text=text)
-        return self._store.add_answer(turn.task, turn.context.message_id, said, lag)
+        return self._store.add_answer(
+            turn.task, turn.context.message_id, said, lag, answers=turn.question.id
+        )
+
+
+def _directive(request: MessageRequest, task: Task) -> Directive:
+    try:
+        directive = read_directive(request.text)
+    except BadDirective as error:
+        wrong = FieldError(("body", "text"), str(error), "value_error.directive")
+        raise Refused(invalid((wrong,))) from None
+    if directive.times is not None and _said_before(request.text, task) >= directive.times:
+        return Directive("", directive.text)
+    return directive
+
+
+def _said_before(text: str, task: Task) -> int:
+    # Counted in the history, which a journal brings back after a restart.
+    return sum(line.sender == "user" and line.text == text for line in task.messages)
 
 
 class _Pace:

@@ -141,7 +141,8 @@ class Server:
     def _keep_date(self) -> None:
         # RFC 9110 section 6.6.1: a server with a clock sends Date. AUI does, and clients may
         # measure their clock's skew with it.
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        # In place, for whoever holds the list: an answer that took long is dated when it is sent.
+        self._state.default_headers[:] = [(b"date", formatdate(usegmt=True).encode())]
         self._tick = asyncio.get_running_loop().call_later(1.0, self._keep_date)
 
 

@@ -304,3 +304,24 @@ async def test_a_standing_fault_comes_before_everything_else(
         assert (answered.status_code, answered.headers["retry-after"]) == (503, "1.5")
         assert answered.json()["description"] == "Service Unavailable"
     assert (await http.get("/tasks?user_id=u")).status_code == 200
+
+
+async def test_an_agent_that_is_down_fails_a_message_as_the_directive_does(
+    http: httpx.AsyncClient, sandbox: Sandbox
+) -> None:
+    sandbox.fault(answer={"times": 1})
+    failed = await said(http, sandbox, MICROWAVE)
+    directed = await said(http, sandbox, "!1011")
+    assert (failed.status_code, failed.json()) == (500, directed.json())
+    assert senders(sandbox) == ["user", "user"]
+    assert (await said(http, sandbox, MICROWAVE)).status_code == 200
+
+
+async def test_an_agent_that_is_down_otherwise_hangs_up(
+    http: httpx.AsyncClient, sandbox: Sandbox
+) -> None:
+    sandbox.fault(answer={"code": 1012})
+    with pytest.raises(httpx.TransportError):
+        await said(http, sandbox, MICROWAVE)
+    assert (await http.get("/tasks?user_id=u")).status_code == 200
+    assert senders(sandbox) == ["user"]

@@ -39,11 +39,12 @@ def test_kinds_do_not_mix_and_the_latest_of_a_kind_stands() -> None:
 
 def test_everything_has_a_default() -> None:
     faults = Faults()
-    faults.order({"connect": {}, "upgrade": {}, "rest": {}})
+    faults.order({"connect": {}, "upgrade": {}, "rest": {}, "answer": {}})
     assert faults.as_json() == {
         "connect": {"delay": 3.0, "times": None},
         "upgrade": {"status": 503, "retry_after": None, "times": None},
         "rest": {"status": 503, "retry_after": None, "times": None},
+        "answer": {"code": 1011, "times": None},
     }
 
 
@@ -55,7 +56,7 @@ def test_a_fault_fails_with_its_status_and_retry_after() -> None:
 @pytest.mark.parametrize(
     ("orders", "complaint"),
     [
-        ({"upgrde": {}}, "unknown fault 'upgrde'; the faults are connect, upgrade, rest"),
+        ({"upgrde": {}}, "unknown fault 'upgrde'; the faults are connect, upgrade, rest, answer"),
         ({"rest": {"delay": 1}}, "'rest' has no 'delay'; it has status, retry_after, times"),
         ({"rest": 503}, "'rest' must be an object"),
         ({"rest": {"status": 200}}, "'rest.status' must be from 400 to 599"),
@@ -65,6 +66,11 @@ def test_a_fault_fails_with_its_status_and_retry_after() -> None:
         ({"rest": {"times": True}}, "'rest.times' must be a whole number"),
         ({"connect": {"delay": float("nan")}}, "'connect.delay' must be from 0"),
         ({"connect": {"delay": "1"}}, "'connect.delay' must be a number"),
+        ({"answer": {"code": 999}}, "'answer.code' must be from 1000"),
+        ({"answer": {"code": 1006}}, "'answer.code' must be a close code a frame can carry"),
+        ({"answer": {"code": 2000}}, "'answer.code' must be a close code a frame can carry"),
+        ({"answer": {"code": "1011"}}, "'answer.code' must be a whole number"),
+        ({"answer": {"status": 500}}, "'answer' has no 'status'; it has code, times"),
     ],
 )
 def test_a_wrong_order_is_named_and_changes_nothing(orders: dict[str, Any], complaint: str) -> None:

@@ -401,3 +401,23 @@ async def test_a_client_that_gives_up_a_slow_connect_is_no_error(
         sandbox.clear_faults()
         sandbox.fault(connect={"delay": 0.05})
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [({}, 1011), ({"code": 1012}, 1012), ({"code": 1005}, 1005)]
+)
+async def test_an_agent_that_is_down_closes_in_place_of_its_answer(
+    client: Client,
+    sandbox: Sandbox,
+    http: httpx.AsyncClient,
+    task_id: str,
+    fault: dict[str, int],
+    code: int,
+) -> None:
+    sandbox.fault(answer={**fault, "times": 2})
+    for _ in range(2):
+        heard = await client.ask(task_id, MICROWAVE)
+        assert (heard.raw, heard.code) == ([], code)
+    history = (await http.get(f"/tasks/{task_id}/messages")).json()
+    assert [line["text"] for line in history] == [MICROWAVE, MICROWAVE]
+    assert (await client.ask(task_id, MICROWAVE)).final

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.sandbox.client import until
 from worker.sandbox.directive import Directive
+from worker.sandbox.faults import Faults
 from worker.sandbox.refusal import Failure, Refused
 from worker.sandbox.store import Store, TaskMessage
 from worker.sandbox.turns import Turn, Turns
@@ -78,7 +79,7 @@ async def played(turns: Turns, store: Store, text: str) -> tuple[Turn, Listener]
 
 
 async def test_a_turn_streams_then_records_then_finishes(store: Store) -> None:
-    turn, listener = await played(Turns(store, 0), store, "a microwave")
+    turn, listener = await played(Turns(store, 0, Faults()), store, "a microwave")
     *texts, final = listener.heard
     assert isinstance(final, TaskMessage)
     assert texts[-1] == final.text == turn.answer.text
@@ -88,12 +89,12 @@ async def test_a_turn_streams_then_records_then_finishes(store: Store) -> None:
 
 
 async def test_the_question_is_recorded_before_the_turn_is_played(store: Store) -> None:
-    Turns(store, 0).open(request("!1011 | hi"))
+    Turns(store, 0, Faults()).open(request("!1011 | hi"))
     assert [line.text for line in store.tasks["t"].messages] == ["!1011 | hi"]
 
 
 async def test_every_disturbance_reaches_the_outlet(store: Store) -> None:
-    turns = Turns(store, 0)
+    turns = Turns(store, 0, Faults())
     heard = [
         (await played(turns, store, text))[1].heard[0]
         for text in (
@@ -118,13 +119,13 @@ async def test_every_disturbance_reaches_the_outlet(store: Store) -> None:
 
 
 async def test_an_unanswered_turn_leaves_only_the_question(store: Store) -> None:
-    await played(Turns(store, 0), store, "!1011")
+    await played(Turns(store, 0, Faults()), store, "!1011")
     assert [line.sender for line in store.tasks["t"].messages] == ["user"]
 
 
 async def test_a_scenario_strikes_as_often_as_told_for_each_task_and_text(store: Store) -> None:
     store.create_task("u", "other")
-    turns = Turns(store, 0)
+    turns = Turns(store, 0, Faults())
     text = "!1011 times=2 | a microwave"
     scenarios = [turns.open(request(text)).directive.scenario for _ in range(3)]
     assert scenarios == ["1011", "1011", ""]
@@ -135,6 +136,38 @@ async def test_a_scenario_strikes_as_often_as_told_for_each_task_and_text(store:
     assert turns.open(request("!1011")).directive.scenario == "1011"
 
 
+async def test_a_message_is_struck_by_its_place_in_the_task_whatever_came_of_the_others(
+    store: Store,
+) -> None:
+    faults = Faults()
+    turns = Turns(store, 0, faults)
+    faults.order({"answer": {"times": 1}})
+    text = "!400 times=2 | hi"
+    heard = [(await played(turns, store, text))[1].heard[-1] for _ in range(3)]
+    assert heard[:2] == [("close", 1011), ("fail", 400, 1008)]
+    assert isinstance(heard[2], TaskMessage)
+
+
+async def test_an_answer_names_its_question(store: Store) -> None:
+    turns = Turns(store, 0, Faults())
+    first, second = turns.open(request("a microwave")), turns.open(request("a fridge"))
+    for turn in (second, first):
+        await turns.play(turn, Listener(store))
+    asked, also_asked, *answered = store.tasks["t"].messages
+    assert [line.answers for line in answered] == [also_asked.id, asked.id]
+
+
+async def test_a_standing_order_ends_a_turn_in_place_of_its_answer(store: Store) -> None:
+    faults = Faults()
+    turns = Turns(store, 0, faults)
+    faults.order({"answer": {"code": 1012, "times": 1}})
+    with pytest.raises(Refused):
+        turns.open(request("!nonsense"))
+    assert (await played(turns, store, "!huge | hi"))[1].heard == [("close", 1012)]
+    assert [line.sender for line in store.tasks["t"].messages] == ["user"]
+    assert isinstance((await played(turns, store, "hi"))[1].heard[-1], TaskMessage)
+
+
 @pytest.mark.parametrize(
     ("text", "task_id", "status"), [("hi", "unknown", 404), ("!nonsense", "t", 422)]
 )
@@ -142,20 +175,20 @@ async def test_a_refused_message_is_not_recorded(
     store: Store, text: str, task_id: str, status: int
 ) -> None:
     with pytest.raises(Refused) as refused:
-        Turns(store, 0).open(request(text, task_id))
+        Turns(store, 0, Faults()).open(request(text, task_id))
     assert refused.value.failure.status == status
     assert store.user_messages() == []
 
 
 async def test_the_agent_remembers_the_conversation(store: Store) -> None:
-    turns = Turns(store, 0)
+    turns = Turns(store, 0, Faults())
     await played(turns, store, "a microwave")
     turn, _ = await played(turns, store, "the cheaper one")
     assert turn.answer.text.startswith("The cheapest of these is the Nordvik")
 
 
 async def test_running_counts_the_turns_in_play(store: Store) -> None:
-    turns = Turns(store, 0)
+    turns = Turns(store, 0, Faults())
 
     class Counting(Listener):
         async def update(self, text: str) -> None:
@@ -169,7 +202,7 @@ async def test_running_counts_the_turns_in_play(store: Store) -> None:
 
 
 async def test_words_come_at_their_pace(store: Store) -> None:
-    turns, listener = Turns(store, word_delay=999), Listener(store)
+    turns, listener = Turns(store, word_delay=999, faults=Faults()), Listener(store)
     playing = asyncio.create_task(turns.play(turns.open(request("hi")), listener))
     await until(lambda: listener.heard != [])
     for _ in range(100):

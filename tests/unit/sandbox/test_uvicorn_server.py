@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from websockets import ConnectionClosed, connect
+from websockets import ConnectionClosed, InvalidStatus, connect
 
 from tests.unit.sandbox.client import served, until
 from worker.sandbox.uvicorn_server import Server, drop_connection
@@ -56,6 +57,22 @@ async def last_words(websocket: WebSocket) -> None:
     await websocket.receive()
 
 
+async def denied(websocket: WebSocket) -> None:
+    """Accepts nobody."""
+    await websocket.send_denial_response(PlainTextResponse("no", 503))
+
+
+async def next_second(websocket: WebSocket) -> None:
+    """Accepts when the server's date is another than at the upgrade."""
+    async with httpx.AsyncClient() as http:
+        url = f"http://{websocket.headers['host']}/hello"
+        first = later = (await http.get(url)).headers["date"]
+        while first == later:
+            later = (await http.get(url)).headers["date"]
+    await websocket.accept(headers=[(b"x-later", later.encode())])
+    await websocket.close()
+
+
 def server(port: int = 0, host: str = "127.0.0.1") -> Server:
     """A server that is not started."""
     routes = [
@@ -64,6 +81,8 @@ def server(port: int = 0, host: str = "127.0.0.1") -> Server:
         Route("/drop", drop),
         WebSocketRoute("/deaf", deaf),
         WebSocketRoute("/last-words", last_words),
+        WebSocketRoute("/denied", denied),
+        WebSocketRoute("/next-second", next_second),
     ]
     return Server(Starlette(routes=routes), host, port)
 
@@ -75,10 +94,39 @@ async def test_it_serves_on_a_port_of_its_own_and_keeps_it() -> None:
         async with httpx.AsyncClient() as http:
             answered = await http.get(f"http://{serving.address}/hello")
         assert answered.text == "hello"
-        assert "date" in answered.headers
         address = serving.address
         await serving.stop()
     assert serving.address == address
+
+
+async def test_every_response_is_dated_upgrades_too() -> None:
+    serving = server()
+    await serving.start()
+    async with httpx.AsyncClient() as http:
+        dates = [
+            (await http.get(f"http://{serving.address}{path}")).headers.get_list("date")
+            for path in ("/hello", "/nowhere", "/deaf")
+        ]
+    async with connect(f"ws://{serving.address}/deaf") as accepted:
+        assert accepted.response is not None
+        dates.append(accepted.response.headers.get_all("date"))
+    for path in ("/denied", "/nowhere"):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://{serving.address}{path}")
+        dates.append(refused.value.response.headers.get_all("date"))
+    await serving.stop()
+    assert [len(one) for one in dates] == [1] * 6
+    assert all(parsedate_to_datetime(one[0]).tzinfo for one in dates)
+
+
+async def test_an_upgrade_that_took_long_is_dated_when_it_is_answered() -> None:
+    serving = server()
+    await serving.start()
+    async with connect(f"ws://{serving.address}/next-second") as accepted:
+        assert accepted.response is not None
+        sent, later = (accepted.response.headers[name] for name in ("date", "x-later"))
+    await serving.stop()
+    assert parsedate_to_datetime(sent) >= parsedate_to_datetime(later)
 
 
 async def test_a_taken_port_is_an_oserror_that_names_it() -> None:
