@@ -8,18 +8,19 @@ never for time.
 import asyncio
 import json
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tests.conformance.script import PATIENCE, Gate, Refuse, Scripted, Step, answering
-from worker.core.conversation import Said, Task, TaskPage
+from worker.core.conversation import Task, TaskPage
 from worker.core.envelope import Envelope, Properties
 from worker.core.errors import AgentUnavailable
 from worker.core.reply import Reply
+from worker.core.said import Said
 from worker.core.turn import Turn
-from worker.core.verdict import Source, Verdict, judge
+from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
 from worker.relay.ports import Clock
 
 
@@ -69,28 +70,127 @@ class ManualClock:
         return Clock(now=self.now, utc=self.utc, sleep=self.sleep)
 
 
-class FakeDelivery:
-    """A delivery of which one sees whether it was acked; `lost` may be set at any time."""
+class FakeChannel:
+    """What deliveries come over: recalled it hands out no work; it is lost once none is left."""
 
-    def __init__(self, envelope: Envelope, journal: Journal | None = None) -> None:
-        self.envelope = envelope
+    def __init__(self) -> None:
         self.lost = False
+        self.recalled = False
+        self.claimed: set[FakeDelivery] = set()
+        self._calls: dict[object, Callable[[], None]] = {}
+
+    def recall(self) -> None:
+        """Drain: what is claimed may be settled, nothing more may be claimed."""
+        self.recalled = True
+        if not self.claimed:
+            self.lose()
+
+    def settled(self, delivery: "FakeDelivery") -> None:
+        """Strike out a delivery."""
+        self.claimed.discard(delivery)
+        if self.recalled:
+            self.recall()
+
+    def lose(self) -> None:
+        """Be gone, and tell."""
+        self.lost = True
+        while self._calls:
+            self._calls.pop(next(iter(self._calls)))()
+
+    def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call when it is lost."""
+        token = object()
+        self._calls[token] = call
+        if self.lost:
+            self.lose()
+
+        def take_back() -> None:
+            self._calls.pop(token, None)
+
+        return take_back
+
+
+class FakeDelivery:
+    """A delivery of which one sees what became of it; `lost` may be set at any time.
+
+    Unless it is given one, it has a channel of its own: `channel.recall()` drains its queue.
+
+    Attributes:
+        settled: an ack was tried; `acked`: it went through.
+        given_back: it was settled as not done.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        journal: Journal | None = None,
+        channel: FakeChannel | None = None,
+    ) -> None:
+        self.envelope = envelope
+        self.channel = channel or FakeChannel()
         self.acked = False
         self.settled = False
+        self.given_back = False
         self._journal = journal or Journal()
 
+    @property
+    def lost(self) -> bool:
+        return self.channel.lost
+
+    @lost.setter
+    def lost(self, _: bool) -> None:
+        self.channel.lose()
+
+    @property
+    def claimed(self) -> bool:
+        """Somebody works on it."""
+        return self in self.channel.claimed
+
+    def claim(self) -> bool:
+        if self.claimed:
+            return not self.lost
+        if self.lost or self.channel.recalled or self.settled or self.given_back:
+            return False
+        self.channel.claimed.add(self)
+        return True
+
+    def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        return self.channel.when_lost(call)
+
     async def ack(self) -> None:
-        if self.settled:
+        if self.settled or self.given_back:
             self._journal.add("settled twice")
             raise RuntimeError("a delivery was settled twice")
         self.settled = True
         if not self.lost:
             self.acked = True
             self._journal.add("ack")
+        self.channel.settled(self)
 
     def give_back(self) -> None:
-        self.lost = True
+        if self.settled or self.given_back:
+            return
+        self.given_back = True
         self._journal.add("given back")
+        self.channel.claimed.discard(self)
+        self.channel.recall()
+
+
+class Valve(Gate):
+    """A gate that can be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = True
+
+    def shut(self) -> "Valve":
+        self.is_open = False
+        super().shut()
+        return self
+
+    def open(self) -> None:
+        self.is_open = True
+        super().open()
 
 
 class FakePublisher:
@@ -103,8 +203,15 @@ class FakePublisher:
         self.published: list[Reply] = []
         self.unclaimed: list[Reply] = []
         self.deaf: set[str] = set()
-        self.gate = Gate()
+        self.gate = Valve()
         self._journal = journal or Journal()
+
+    @property
+    def possible(self) -> bool:
+        return self.gate.is_open
+
+    async def ready(self) -> None:
+        await self.gate.passed()
 
     async def update(self, reply: Reply) -> None:
         await self._publish(reply)
@@ -222,6 +329,7 @@ class FakeAgent:
         tasks: by user, oldest first.
         histories: what was said, by task.
         unavailable: the verdicts of the next REST calls that fail.
+        unopened: the verdicts of the next probes whose WebSocket fails.
         open: conversations that run now; `most_open`: ever at once.
     """
 
@@ -232,6 +340,7 @@ class FakeAgent:
     tasks: defaultdict[str, list[Task]] = field(default_factory=lambda: defaultdict(list))
     histories: dict[str, list[Said]] = field(default_factory=dict)
     unavailable: deque[Verdict] = field(default_factory=deque)
+    unopened: deque[Verdict] = field(default_factory=deque)
     calls: list[str] = field(default_factory=list)
     page_size: int = 50
     newest_first: bool = True
@@ -248,8 +357,8 @@ class FakeAgent:
         script = self.scripts.popleft() if self.scripts else answering(f"You said: {text}")
         turn = Turn(task_id)
         if not (script and isinstance(script[0], Refuse)):
-            turn.sending()
-            self.histories.setdefault(task_id, []).append(Said(text, by_user=True))
+            turn.sending(self.clock.utc().timestamp())
+            self.say(task_id, text, by_user=True)
         self.open += 1
         self.most_open = max(self.open, self.most_open)
         try:
@@ -258,7 +367,7 @@ class FakeAgent:
             self.open -= 1
             self.journal.add("hung up")
             if turn.final is not None:
-                self.histories[task_id].append(Said(turn.final.text, by_user=False))
+                self.say(task_id, turn.final.text, by_user=False, said_id=turn.final.id)
 
     async def create_task(self, user_id: str) -> Task:
         """Create a task; its id is an ObjectId, of the clock's time."""
@@ -283,6 +392,26 @@ class FakeAgent:
         if task_id not in self.histories:
             raise AgentUnavailable(judge(Source.STATUS, 404, detail="Task not found"))
         return list(self.histories[task_id])
+
+    async def probe(self) -> Verdict:
+        """Say whether it is there: as the next REST call and the next socket would."""
+        self.journal.add("probe")
+        try:
+            self._call("probe")
+        except AgentUnavailable as error:
+            verdict = error.verdict
+            if verdict.kind is Kind.INTERRUPTED or verdict.reason == "unauthorized":
+                return verdict
+        return self.unopened.popleft() if self.unopened else COMPLETED
+
+    def say(self, task_id: str, text: str, *, by_user: bool, said_id: str = "") -> Said:
+        """Put a message into a task's history, now."""
+        history = self.histories.setdefault(task_id, [])
+        said_id = said_id or f"said_{len(history)}"
+        raw = json.dumps({"id": said_id, "text": text}).encode()
+        said = Said(text, by_user, said_id, self.clock.utc().timestamp(), raw)
+        history.append(said)
+        return said
 
     def play(self, *scripts: Iterable[Step]) -> None:
         """Add scripts, one an attempt."""

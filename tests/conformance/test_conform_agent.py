@@ -70,8 +70,14 @@ class World(Protocol):
     async def play(self, what: str, task_id: str) -> bytes:
         """Prepare the next attempt; return the request that sets it off."""
 
-    def be_unavailable(self) -> None:
-        """Let the next REST call fail with 503."""
+    def be_unavailable(self, status: int = 503) -> None:
+        """Let the next REST call fail."""
+
+    def refuse_socket(self, status: int) -> None:
+        """Let the next probe fail when it opens its WebSocket."""
+
+    def said(self) -> int:
+        """Count the messages that were ever said to an agent."""
 
     def deadline(self, seconds: float) -> float:
         """Return a time on the agent's clock."""
@@ -95,8 +101,14 @@ class FakeWorld:
         self.fake.play(FAKE[what])
         return json.dumps({"task_id": task_id, "text": "a microwave"}).encode()
 
-    def be_unavailable(self) -> None:
-        self.fake.unavailable.append(judge(Source.STATUS, 503))
+    def be_unavailable(self, status: int = 503) -> None:
+        self.fake.unavailable.append(judge(Source.STATUS, status))
+
+    def refuse_socket(self, status: int) -> None:
+        self.fake.unopened.append(judge(Source.STATUS, status))
+
+    def said(self) -> int:
+        return sum(map(len, self.fake.histories.values()))
 
     def deadline(self, seconds: float) -> float:
         return self.clock.now() + seconds
@@ -124,8 +136,14 @@ class RealWorld:
             await self.sandbox.stop()
         return json.dumps({"task_id": task_id, "text": f"{REAL[what]} a microwave"}).encode()
 
-    def be_unavailable(self) -> None:
-        self.sandbox.fault(rest={"status": 503, "times": 1})
+    def be_unavailable(self, status: int = 503) -> None:
+        self.sandbox.fault(rest={"status": status, "times": 1})
+
+    def refuse_socket(self, status: int) -> None:
+        self.sandbox.fault(upgrade={"status": status, "times": 1})
+
+    def said(self) -> int:
+        return int(self.sandbox.state()["user_messages"])
 
     def deadline(self, seconds: float) -> float:
         return asyncio.get_running_loop().time() + seconds
@@ -268,3 +286,42 @@ async def test_a_task_that_aui_does_not_know_has_no_history_to_be_had(world: Wor
     with pytest.raises(AgentUnavailable) as caught:
         await world.agent.task_messages("0123456789abcdef01234567")
     assert caught.value.verdict.reason == "not_found"
+
+
+async def test_a_probe_of_an_aui_that_is_well_is_completed_and_leaves_nothing(world: World) -> None:
+    task_id = await world.task("user_1")
+    assert (await world.agent.probe()).kind is Kind.COMPLETED
+    assert world.said() == 0
+    assert list(await world.agent.task_messages(task_id)) == []
+    assert (await world.agent.list_tasks("aui-worker-probe")).total == 0
+    assert await world.open_conversations() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, "unauthorized"),
+        (403, "unauthorized"),
+        (408, "upstream_error"),
+        (425, "upstream_error"),
+        (429, "rate_limited"),
+        (503, "upstream_error"),
+    ],
+)
+async def test_a_probe_that_fails_is_the_verdict_on_what_failed(
+    world: World, status: int, reason: str
+) -> None:
+    for fail in (world.be_unavailable, world.refuse_socket):
+        fail(status)
+        verdict = await world.agent.probe()
+        assert (verdict.reason, verdict.status_code) == (reason, status)
+        assert (await world.agent.probe()).kind is Kind.COMPLETED
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 418])
+async def test_an_aui_that_refuses_the_list_of_a_probe_is_alive(world: World, status: int) -> None:
+    world.be_unavailable(status)
+    assert (await world.agent.probe()).kind is Kind.COMPLETED
+    world.be_unavailable(status)
+    world.refuse_socket(503)
+    assert (await world.agent.probe()).status_code == 503

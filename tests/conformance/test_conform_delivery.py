@@ -13,7 +13,8 @@ from aio_pika.abc import AbstractChannel
 
 from tests.conformance.script import PATIENCE
 from tests.conformance.watching import Broker, broker_at, running, unique
-from tests.fakes import FakeDelivery
+from tests.fakes import FakeChannel, FakeDelivery
+from tests.unit.relay.flow import let_run
 from worker.amqp.consumer import QueueConsumer
 from worker.amqp.delivery import AmqpDelivery
 from worker.core.envelope import Envelope, Properties
@@ -37,12 +38,22 @@ class World(Protocol):
     async def lose_link(self) -> None:
         """Lose the link; what is unacked is handed out again, and acks may be lost with it."""
 
+    def drain(self) -> None:
+        """Begin to drain the queue."""
+
+    async def drained(self) -> None:
+        """Return once it is drained."""
+
+    def open(self) -> None:
+        """Consume the drained queue again."""
+
 
 class FakeWorld:
     """A queue in memory, of fake deliveries."""
 
     def __init__(self) -> None:
         self._queue: deque[Envelope] = deque()
+        self._channel = FakeChannel()
         self._unacked: list[FakeDelivery] = []
 
     async def publish(self, body: bytes) -> None:
@@ -50,9 +61,9 @@ class FakeWorld:
         self._queue.append(Envelope("acme", body, "the.queue", properties))
 
     async def delivery(self) -> Delivery:
-        if any(one.lost for one in self._unacked):
-            await self.lose_link()
-        made = FakeDelivery(self._queue.popleft())
+        if self._channel.lost:
+            self.open()
+        made = FakeDelivery(self._queue.popleft(), channel=self._channel)
         self._unacked.append(made)
         return made
 
@@ -60,11 +71,23 @@ class FakeWorld:
         await self.lose_link()
 
     async def lose_link(self) -> None:
+        self._channel.lose()
+        self.open()
+
+    def drain(self) -> None:
+        self._channel.recall()
+
+    async def drained(self) -> None:
+        gone = asyncio.Event()
+        self._channel.when_lost(gone.set)
+        await gone.wait()
+
+    def open(self) -> None:
         for one in reversed(self._unacked):
-            one.lost = True
             if not one.acked:
                 self._queue.appendleft(replace(one.envelope, redelivered=True))
         self._unacked.clear()
+        self._channel = FakeChannel()
 
 
 class RealWorld:
@@ -80,9 +103,9 @@ class RealWorld:
     async def consume(self) -> None:
         """Begin to consume."""
         take = self._taken.put_nowait
-        consumer = QueueConsumer(self._broker.link, self._queue, "acme", 10, take)
-        await self._consuming.enter_async_context(running(consumer.run))
-        await consumer.started.wait()
+        self._consumer = QueueConsumer(self._broker.link, self._queue, "acme", 10, take)
+        await self._consuming.enter_async_context(running(self._consumer.run))
+        await self._consumer.started.wait()
 
     async def stop(self) -> None:
         """Stop to consume."""
@@ -102,6 +125,16 @@ class RealWorld:
 
     async def lose_link(self) -> None:
         await self._broker.lose_link()
+
+    def drain(self) -> None:
+        self._consumer.close()
+
+    async def drained(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self._consumer.closed()
+
+    def open(self) -> None:
+        self._consumer.open()
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -188,17 +221,120 @@ async def test_acks_may_come_in_any_order(world: World) -> None:
     assert two.lost
 
 
-async def test_what_is_given_back_is_handed_out_again_with_all_that_came_beside_it(
-    world: World,
-) -> None:
+async def test_what_is_claimed_stays_claimed(world: World) -> None:
+    await world.publish(b"job")
+    delivery = await world.delivery()
+    assert [delivery.claim(), delivery.claim()] == [True, True]
+    await delivery.ack()
+
+
+async def test_what_was_settled_or_lost_cannot_be_claimed(world: World) -> None:
+    for body in (b"1", b"2"):
+        await world.publish(body)
+    acked, lost = [await world.delivery() for _ in range(2)]
+    await acked.ack()
+    await world.begin_again()
+    again = await world.delivery()
+    again.give_back()
+    assert [one.claim() for one in (acked, lost, again)] == [False] * 3
+    await (await world.delivery()).ack()
+
+
+async def test_it_tells_once_when_it_is_lost_unless_that_is_taken_back(world: World) -> None:
+    told = list[str]()
+    await world.publish(b"job")
+    delivery = await world.delivery()
+    delivery.when_lost(lambda: told.append("first"))
+    take_back = delivery.when_lost(lambda: told.append("second"))
+    delivery.when_lost(lambda: told.append("third"))
+    take_back()
+    assert told == []
+    await world.lose_link()
+    again = await world.delivery()
+    assert told == ["first", "third"]
+    take_back()
+    delivery.when_lost(lambda: told.append("late"))()
+    assert told == ["first", "third", "late"]
+    await again.ack()
+
+
+async def test_a_drain_lets_the_begun_finish_and_returns_the_rest_in_order(world: World) -> None:
+    for body in (b"1", b"2", b"3", b"4"):
+        await world.publish(body)
+    one, two, three, four = [await world.delivery() for _ in range(4)]
+    assert one.claim()
+    assert three.claim()
+    world.drain()
+    draining = asyncio.create_task(world.drained())
+    assert [each.claim() for each in (two, four)] == [False, False]
+    await three.ack()
+    await let_run()
+    assert not draining.done()
+    assert not any(each.lost for each in (one, two, four))
+    assert one.claim()
+    await one.ack()
+    await draining
+    assert two.lost
+    assert four.lost
+    world.open()
+    again = [await world.delivery() for _ in range(2)]
+    assert [each.envelope.body for each in again] == [b"2", b"4"]
+    assert all(each.claim() for each in again)
+    for each in again:
+        await each.ack()
+
+
+async def test_what_nobody_claimed_may_be_acked_while_others_are_under_way(world: World) -> None:
     for body in (b"1", b"2", b"3"):
         await world.publish(body)
-    taken = [await world.delivery() for _ in range(3)]
-    taken[1].give_back()
+    one, two, _ = [await world.delivery() for _ in range(3)]
+    assert one.claim()
+    world.drain()
+    await two.ack()
+    await one.ack()
+    await world.drained()
+    world.open()
+    again = await world.delivery()
+    assert again.envelope.body == b"3"
+    await again.ack()
+
+
+async def test_what_is_given_back_is_handed_out_again_with_all_that_was_not_begun(
+    world: World,
+) -> None:
+    for body in (b"1", b"2", b"3", b"4"):
+        await world.publish(body)
+    one, two, three, four = [await world.delivery() for _ in range(4)]
+    assert two.claim()
+    assert three.claim()
+    two.give_back()
+    two.give_back()
+    assert [each.claim() for each in (one, two, three, four)] == [False, False, True, False]
+    assert not three.lost
+    await three.ack()
     again = [await world.delivery() for _ in range(3)]
-    assert [one.envelope.body for one in again] == [b"1", b"2", b"3"]
-    assert all(one.envelope.redelivered for one in again)
-    assert all(one.lost for one in taken)
-    await taken[0].ack()
-    for one in again:
-        await one.ack()
+    assert [each.envelope.body for each in again] == [b"1", b"2", b"4"]
+    assert all(each.envelope.redelivered for each in again)
+    assert all(each.lost for each in (one, two, three, four))
+    for each in again:
+        await each.ack()
+
+
+async def test_what_was_given_back_cannot_be_acked(world: World) -> None:
+    await world.publish(b"job")
+    delivery = await world.delivery()
+    delivery.give_back()
+    with pytest.raises(RuntimeError):
+        await delivery.ack()
+    await (await world.delivery()).ack()
+
+
+async def test_what_was_acked_cannot_be_given_back(world: World) -> None:
+    for body in (b"1", b"2"):
+        await world.publish(body)
+    one, two = [await world.delivery() for _ in range(2)]
+    await one.ack()
+    one.give_back()
+    assert two.claim()
+    assert not two.lost
+    await two.ack()

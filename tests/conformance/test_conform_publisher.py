@@ -29,6 +29,9 @@ class World(Protocol):
     async def connect(self) -> None:
         """Let the link come up."""
 
+    async def disconnect(self) -> None:
+        """Let the link go down."""
+
     async def listen(self, task_id: str) -> None:
         """Bind a queue for everything of a task; the link must be up."""
 
@@ -51,6 +54,9 @@ class FakeWorld:
 
     async def connect(self) -> None:
         self.fake.gate.open()
+
+    async def disconnect(self) -> None:
+        self.fake.gate.shut()
 
     async def listen(self, task_id: str) -> None:
         self.fake.deaf.clear()
@@ -75,6 +81,9 @@ class RealWorld:
 
     async def connect(self) -> None:
         await self._broker.run_link()
+
+    async def disconnect(self) -> None:
+        await self._broker.stop_link()
 
     async def listen(self, task_id: str) -> None:
         await self._inbox.bind(HUB, f"*.*.{task_id}.*")
@@ -196,3 +205,22 @@ async def test_a_terminal_reply_waits_for_the_link_as_long_as_it_takes(
     async with asyncio.timeout(PATIENCE):
         await publishing
     assert await unlinked.unclaimed(reply) == 1
+
+
+async def test_publishing_is_possible_while_there_is_a_link(
+    unlinked: World, replies: Replies
+) -> None:
+    publisher, possible = unlinked.publisher, list[bool]()
+    for _ in range(2):
+        possible.append(publisher.possible)
+        becoming_ready = asyncio.create_task(publisher.ready())
+        await let_run()
+        assert not becoming_ready.done()
+        await unlinked.connect()
+        async with asyncio.timeout(PATIENCE):
+            await becoming_ready
+        possible.append(publisher.possible)
+        await publisher.ready()
+        await publisher.terminal(replies.final(final("Hi")))
+        await unlinked.disconnect()
+    assert possible == [False, True] * 2

@@ -5,8 +5,8 @@ from itertools import groupby
 
 import pytest
 from aio_pika.exceptions import ChannelNotFoundEntity
+from fault_proxy import FaultProxy
 from harness import Bench, Inbox, settings, working
-from proxy import Proxy
 
 from worker.sandbox import Sandbox
 
@@ -22,7 +22,7 @@ async def test_cuts_in_mid_stream_lose_no_job_and_no_order(
     """Updates may be missing after a cut, but none comes behind a later one of its attempt."""
     tasks = [sandbox.create_task("user") for _ in range(30)]
     async with (
-        Proxy(amqp_url) as proxy,
+        FaultProxy(amqp_url) as proxy,
         working(settings(proxy.url, sandbox, at.network)),
     ):
         hub = await at.hub()

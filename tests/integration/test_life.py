@@ -3,9 +3,9 @@
 import signal
 
 import pytest
+from fault_proxy import FaultProxy
 from harness import CANARY, Bench, settings, working
 from programs import environment, finished, running, said, start
-from proxy import Proxy
 
 from worker.sandbox import Sandbox
 
@@ -89,7 +89,7 @@ async def test_a_lost_broker_connection_comes_back(
     """Both connections are reset between two jobs: the second is answered all the same."""
     task = sandbox.create_task("user")
     async with (
-        Proxy(amqp_url) as proxy,
+        FaultProxy(amqp_url) as proxy,
         working(settings(proxy.url, sandbox, at.network)),
     ):
         hub = await at.hub()
@@ -107,7 +107,7 @@ async def test_a_turn_survives_the_loss_of_the_broker_connection(
     """Cut in mid-stream, the answer still reaches the subscriber, and the job leaves its queue."""
     task = sandbox.create_task("user")
     async with (
-        Proxy(amqp_url) as proxy,
+        FaultProxy(amqp_url) as proxy,
         working(settings(proxy.url, sandbox, at.network)),
     ):
         hub = await at.hub()
@@ -165,7 +165,7 @@ async def test_the_key_shows_in_no_log_line(at: Bench, amqp_url: str, sandbox: S
     env = env_of(at, amqp_url, sandbox, WORKER_LOG_LEVEL="debug", WORKER_LOG_FORMAT="json")
     async with running("run", env=env) as worker:
         hub = await at.hub()
-        for text in ("!1011 times=1 | a microwave", "!400", "!1008 status=401", "!garbage times=1"):
+        for text in ("!1011 times=1 | a microwave", "!400", "!1008 status=401", "!garbage answered=yes"):
             await hub.ended(await at.say(task.id, text))
         worker.terminate()
         out, errors = await worker.communicate()

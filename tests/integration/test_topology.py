@@ -102,4 +102,4 @@ async def test_a_fleet_may_start_all_at_once(at: Bench, amqp_url: str, sandbox: 
         fleet = [stack.enter_async_context(working(configured)) for _ in range(5)]
         workers = await asyncio.gather(*fleet)
 
-        assert all(worker.ready.is_set() for worker in workers)
+        assert all(worker.started.is_set() for worker in workers)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from worker.aui.network import BASE_URLS
+from worker.aui.network import BASE_URLS, Network
 from worker.core.errors import ConfigurationError
+from worker.relay.door import Limits
 from worker.settings import (
     AmqpSettings,
     AuiSettings,
+    NetworkSettings,
     Settings,
     WorkerSettings,
     load_amqp_url,
@@ -59,6 +61,8 @@ DEFAULTS: dict[str, tuple[object, str, object]] = {
     "CONNECT_TIMEOUT": (10.0, "2", 2.0),
     "FIRST_TEXT_TIMEOUT": (60.0, "2", 2.0),
     "IDLE_TIMEOUT": (60.0, "2", 2.0),
+    "BROWNOUT_AFTER": (10, "1", 1),
+    "PROBE_INTERVAL": (5.0, "0.5", 0.5),
     "GRACE": (30.0, "0", 0.0),
     "TASK_IDLE": (900.0, "2", 2.0),
     "MAX_JOB_BYTES": (262144, "1000", 1000),
@@ -87,7 +91,10 @@ def test_no_setting_is_left_untested() -> None:
     assert set(AmqpSettings.model_fields) == {"url"}
     assert set(AuiSettings.model_fields) == {
         "network_api_key", "networks", "region", "base_url", "ws_url", "ws_auth",
-        "task_origin_type",
+        "task_origin_type", "concurrency", "rate_limit",
+    }  # fmt: skip
+    assert set(NetworkSettings.model_fields) == {
+        "api_key", "region", "base_url", "ws_url", "concurrency", "rate_limit",
     }  # fmt: skip
 
 
@@ -139,6 +146,46 @@ def test_a_worker_may_do_without_the_default_network(monkeypatch: pytest.MonkeyP
     assert list(settings.networks) == ["acme"]
 
 
+def test_the_only_network_may_use_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch).limits == {"default": Limits(512, None)}
+    assert load(monkeypatch, WORKER_CONCURRENCY="7").limits == {"default": Limits(7, None)}
+
+
+@pytest.mark.parametrize(("places", "share"), [("9", 4), ("2", 1), ("1", 1)])
+def test_none_of_several_networks_may_use_the_whole_process(
+    places: str, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = load(
+        monkeypatch, WORKER_CONCURRENCY=places, AUI_NETWORKS__ACME__API_KEY="key-of-acme"
+    ).limits
+    assert limits == {"default": Limits(share), "acme": Limits(share)}
+
+
+def test_networks_may_have_limits_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = load(
+        monkeypatch,
+        AUI_CONCURRENCY="5",
+        AUI_RATE_LIMIT="2.5",
+        AUI_NETWORKS__ACME__API_KEY="key-of-acme",
+        AUI_NETWORKS__ACME__CONCURRENCY="3",
+        AUI_NETWORKS__LAB__API_KEY="key-of-lab",
+        AUI_NETWORKS__LAB__RATE_LIMIT="0.1",
+        AUI_NETWORKS__TWIN__API_KEY="key-of-twin",
+    ).limits
+    assert limits == {
+        "default": Limits(5, 2.5),
+        "acme": Limits(3, 2.5),
+        "lab": Limits(5, 0.1),
+        "twin": Limits(5, 2.5),
+    }
+
+
+def test_settings_made_by_hand_have_limits_too() -> None:
+    networks = {name: Network(name, "k", "http://localhost:1/api") for name in ("a", "b")}
+    settings = Settings("amqp://h/", networks, WorkerSettings(concurrency=8))
+    assert settings.limits == {"a": Limits(4), "b": Limits(4)}
+
+
 WRONG: list[tuple[str, dict[str, str]]] = [
     ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": ""}),
     ("AUI_NETWORK_API_KEY", {"AUI_NETWORK_API_KEY": f"{SECRET} x"}),
@@ -165,6 +212,17 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("AUI_NETWORKS__DEFAULT__API_KEY", {"AUI_NETWORKS__DEFAULT__API_KEY": SECRET}),
     ("AUI_NETWORKS__UNSLOTTED", {"AUI_NETWORKS__UNSLOTTED__API_KEY": SECRET}),
     ("AUI_NETWORKS__A.B", {"AUI_NETWORKS": f'{{"a.b":{{"api_key":"{SECRET}"}}}}'}),
+    ("AUI_CONCURRENCY", {"AUI_CONCURRENCY": "0"}),
+    ("AUI_RATE_LIMIT", {"AUI_RATE_LIMIT": "0"}),
+    ("AUI_RATE_LIMIT", {"AUI_RATE_LIMIT": "inf"}),
+    (
+        "AUI_NETWORKS__ACME__CONCURRENCY",
+        {"AUI_NETWORKS__ACME__API_KEY": "k", "AUI_NETWORKS__ACME__CONCURRENCY": SECRET},
+    ),
+    (
+        "AUI_NETWORKS__ACME__RATE_LIMIT",
+        {"AUI_NETWORKS__ACME__API_KEY": "k", "AUI_NETWORKS__ACME__RATE_LIMIT": "-1"},
+    ),
     ("AMQP_URL", {"AMQP_URL": f"http://u:{SECRET}@h/"}),
     ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}@/"}),
     ("AMQP_URL", {"AMQP_URL": f"amqp://u:{SECRET}@h:99999/"}),
@@ -181,6 +239,8 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("WORKER_CONNECT_TIMEOUT", {"WORKER_CONNECT_TIMEOUT": "nan"}),
     ("WORKER_FIRST_TEXT_TIMEOUT", {"WORKER_FIRST_TEXT_TIMEOUT": "inf"}),
     ("WORKER_IDLE_TIMEOUT", {"WORKER_IDLE_TIMEOUT": "-1"}),
+    ("WORKER_BROWNOUT_AFTER", {"WORKER_BROWNOUT_AFTER": "0"}),
+    ("WORKER_PROBE_INTERVAL", {"WORKER_PROBE_INTERVAL": "0"}),
     ("WORKER_GRACE", {"WORKER_GRACE": "nan"}),
     ("WORKER_TASK_IDLE", {"WORKER_TASK_IDLE": SECRET}),
     ("WORKER_MAX_JOB_BYTES", {"WORKER_MAX_JOB_BYTES": "17000000"}),

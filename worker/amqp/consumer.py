@@ -1,35 +1,51 @@
 """Consumes one queue over a channel of its own, again after every loss.
 
 One channel per queue: a partition can be drained and closed alone, and a channel that the broker
-closes takes no other partition with it.
+closes takes no other partition with it. Whatever is to change (close, another prefetch, give
+something back) is done by draining: nothing more is begun, what was begun is finished, and then
+the channel is closed, which returns the rest in order.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
 from aiormq.abc import DeliveredMessage
 
 from worker.amqp.backoff import Backoff
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.guard import NOT_FOUND, guarded
+from worker.amqp.ledger import Ledger
 from worker.amqp.link import Link
 from worker.amqp.messages import envelope_of
-from worker.amqp.session import Channel
+from worker.amqp.session import Session
+from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
 
+SUSPECT_COUNT = 3
+"""Deliveries without an ack from which on a job may be what ends its workers: fewer happen to
+everybody in a rolling update, and the delivery limit (20) leaves room for finding out."""
+MAX_UNACKED_AGE = 20 * 60.0
+"""Seconds; the broker closes a channel at 30 minutes, and what runs needs up to a job's deadline
+(10 minutes) to be finished first."""
 log = logging.getLogger(__name__)
 
 
 class QueueConsumer:
-    """Hands every message of one queue to a callback, in order.
+    """Hands every message of one queue to a callback, in order; open until it is closed.
 
     Args:
         link: the consuming connection.
         queue: its name.
         network: the network whose queue it is.
-        prefetch: how many deliveries may be unacked at once.
+        prefetch: how many deliveries may be unacked at once, when it is open in full.
         on_delivery: takes a delivery; must not block.
+        find_crashers: take what was handed out too often alone, one at a time, so that the job
+            that ends its workers is found and its neighbours go free.
+        max_age: seconds after which the oldest unsettled delivery makes it drain and begin anew.
+        now: a monotonic clock, in seconds.
+        sleep: waits so many seconds of it.
     """
 
     def __init__(
@@ -39,51 +55,176 @@ class QueueConsumer:
         network: str,
         prefetch: int,
         on_delivery: Callable[[AmqpDelivery], None],
+        *,
+        find_crashers: bool = True,
+        max_age: float = MAX_UNACKED_AGE,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._link = link
         self._queue = queue
         self._network = network
         self._prefetch = prefetch
         self._on_delivery = on_delivery
-        self._channel: Channel | None = None
+        self._find_crashers = find_crashers
+        self._max_age = max_age
+        self._now = now
+        self._sleep = sleep
+        self._opened = asyncio.Event()
+        self._opened.set()
+        self._alone = False
+        self._ledger: Ledger | None = None
         self.started = asyncio.Event()
         """Set once the broker has had this consumer, active or waiting its turn."""
 
+    @property
+    def consuming(self) -> bool:
+        """The broker has this consumer now, active or waiting its turn, as far as is known."""
+        ledger = self._ledger
+        return ledger is not None and ledger.begun and not ledger.channel.lost
+
+    def open(self) -> None:
+        """Consume, if it does not."""
+        self._opened.set()
+
+    def close(self) -> None:
+        """Consume no longer: what was begun is finished, all else goes back to the queue."""
+        self._opened.clear()
+        self._agree()
+
+    async def closed(self) -> None:
+        """Return once the present channel is drained and closed, or lost; at once without one."""
+        if self._ledger is not None:
+            await self._ledger.closed.wait()
+
     async def run(self) -> None:
-        """Consume until cancelled; what is unacked then goes back to the queue, in order."""
-        backoff = Backoff()
+        """Consume while open, until cancelled; what is unacked then goes back, in order."""
+        losses, returns = Backoff(), Backoff()
         while True:
+            await self._opened.wait()
             session = await self._link.session()
-            try:
-                channel = await session.channel(confirms=False)
-                self._channel = channel
-                await self._consume(channel)
-                self.started.set()
-                backoff.reset()
-                await channel.lost.wait()
-                if not session.lost:
-                    log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
-                    await channel.close()
-            except LinkLost as error:
-                if not session.lost:
-                    log.warning("%s: %s; trying again", self._queue, error)
-                if error.code == NOT_FOUND:
-                    await self._link.repair()
-            finally:
-                await self._give_back()
-            await asyncio.sleep(backoff.next())
+            ledger = await self._consume(session)
+            if ledger is not None and ledger.begun:
+                losses.reset()
+            if ledger is not None and ledger.acked:
+                returns.reset()
+            if ledger is None or not ledger.recalled:
+                await self._sleep(losses.next())
+            elif ledger.given_back:
+                await self._sleep(returns.next())
 
-    async def _consume(self, channel: Channel) -> None:
+    async def _consume(self, session: Session) -> Ledger | None:
+        """Consume over one channel until it is lost or drained; return the account of it."""
+        ledger = None
+        try:
+            channel = await session.channel(confirms=False)
+            ledger = self._ledger = Ledger(channel, self._wanted, self._now)
+            self._agree()
+            if not ledger.recalled:
+                await self._begin(ledger)
+            await self._end(ledger)
+            if channel.lost and not session.lost:
+                log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
+            elif ledger.rest > 0:
+                await self._sleep(ledger.rest)
+        except LinkLost as error:
+            if not session.lost:
+                log.warning("%s: %s; trying again", self._queue, error)
+            if error.code == NOT_FOUND:
+                await self._link.repair()
+        finally:
+            await self._close_channel(session)
+        return ledger
+
+    async def _begin(self, ledger: Ledger) -> None:
         async def deliver(delivered: DeliveredMessage) -> None:
-            if not channel.lost:
+            # What comes during a drain goes back with the channel.
+            if not ledger.recalled and not ledger.channel.lost:
                 envelope = envelope_of(delivered, self._network)
-                self._on_delivery(AmqpDelivery(envelope, channel, delivered.delivery_tag or 0))
+                self._take(ledger, envelope, delivered.delivery_tag or 0)
 
-        await guarded(channel.raw.basic_qos(prefetch_count=self._prefetch))
-        await guarded(channel.raw.basic_consume(self._queue, deliver))
+        raw = ledger.channel.raw
+        await guarded(raw.basic_qos(prefetch_count=ledger.prefetch))
+        await guarded(raw.basic_consume(self._queue, deliver))
+        ledger.begun = True
+        self.started.set()
 
-    async def _give_back(self) -> None:
+    async def _end(self, ledger: Ledger) -> None:
+        """Wait until a channel is drained or lost."""
+        aging = asyncio.create_task(self._recall_when_old(ledger))
+        try:
+            await ledger.over.wait()
+        finally:
+            aging.cancel()
+            await asyncio.gather(aging, return_exceptions=True)
+
+    async def _recall_when_old(self, ledger: Ledger) -> None:
+        while not ledger.recalled:
+            now, oldest = self._now(), ledger.oldest
+            left = self._max_age if oldest is None else oldest + self._max_age - now
+            if left <= 0:
+                log.warning(
+                    "%s: a delivery is unsettled for %.0f s; draining before the broker closes"
+                    " the channel",
+                    self._queue,
+                    self._max_age,
+                )
+                ledger.recall()
+                return
+            await self._sleep(left)
+
+    def _take(self, ledger: Ledger, envelope: Envelope, tag: int) -> None:
+        """Hand a delivery on, unless it is one to be taken alone and others are beside it.
+
+        They are taken alone until one comes that was never handed out before. What the broker
+        returns it puts behind all that it has returned and not handed out again: only when
+        nothing of that is left, what the drain returns keeps its place.
+        """
+        if self._find_crashers and not self._alone and _suspect(envelope):
+            log.warning(
+                "%s: a job was handed out %d times and not settled; taking them one at a time",
+                self._queue,
+                envelope.delivery_count,
+            )
+            self._alone = True
+            self._agree()
+            if ledger.recalled:
+                return
+        ledger.enter(tag)
+        if self._alone and not envelope.redelivered:
+            log.info("%s: taking jobs together again", self._queue)
+            self._alone = False
+            self._agree(sparing=tag)
+        self._on_delivery(AmqpDelivery(envelope, ledger, tag))
+
+    @property
+    def _wanted(self) -> int:
+        """The prefetch that is wanted now; 0 for no consumer at all."""
+        if not self._opened.is_set():
+            return 0
+        return 1 if self._alone else self._prefetch
+
+    def _agree(self, *, sparing: int | None = None) -> None:
+        """Drain the present channel, but for one delivery, if it is not what is wanted."""
+        ledger, wanted = self._ledger, self._wanted
+        if ledger is not None and (not wanted or wanted != ledger.prefetch):
+            ledger.recall(sparing=sparing)
+
+    async def _close_channel(self, session: Session) -> None:
         """Close the channel, after which none of its deliveries is acked any more."""
-        channel, self._channel = self._channel, None
-        if channel is not None and not channel.lost:
-            await channel.close()
+        ledger, self._ledger = self._ledger, None
+        if ledger is None:
+            return
+        try:
+            if not session.lost:
+                await ledger.channel.close()
+        finally:
+            ledger.closed.set()
+
+
+def _suspect(envelope: Envelope) -> bool:
+    """Tell whether a job may be one that ends its workers.
+
+    The broker says itself that it hands it out again: a count alone may be a producer's header.
+    """
+    return envelope.redelivered and envelope.delivery_count >= SUSPECT_COUNT

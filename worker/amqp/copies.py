@@ -1,9 +1,12 @@
 """Publishes copies of jobs: dead letters, and jobs on their way to another queue."""
 
+from dataclasses import replace
+
 from worker.amqp.link import Link
 from worker.amqp.messages import copy_message
 from worker.amqp.outlet import Outlet
 from worker.core.envelope import Properties
+from worker.core.headers import MAYBE_SENT
 from worker.core.topology import DEAD, jobs_exchange
 
 
@@ -18,6 +21,15 @@ class JobCopies:
         await self._outlet.place_surely(DEAD, key, copy_message(body, properties))
 
     async def to_slot(self, network: str, slot: str, body: bytes, properties: Properties) -> None:
-        """Queue a job in the partition of its slot; tries until the broker has it."""
-        copy = copy_message(body, properties)
-        await self._outlet.place_surely(jobs_exchange(network), slot, copy)
+        """Queue a job in the partition of its slot; tries until the broker has it.
+
+        Once a confirm was lost two copies may arrive, so the later ones say that the job may have
+        been sent.
+        """
+        marked = replace(properties, headers={**properties.headers, MAYBE_SENT: True})
+        await self._outlet.place_surely(
+            jobs_exchange(network),
+            slot,
+            copy_message(body, properties),
+            again=copy_message(body, marked),
+        )

@@ -1,7 +1,9 @@
 """One hand-over of a message: settled exactly once, and only over the channel it came by."""
 
+from collections.abc import Callable
+
 from worker.amqp.guard import guarded
-from worker.amqp.session import Channel
+from worker.amqp.ledger import Ledger
 from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
 
@@ -9,22 +11,30 @@ from worker.core.errors import LinkLost
 class AmqpDelivery:
     """Implements :class:`worker.relay.ports.Delivery`."""
 
-    def __init__(self, envelope: Envelope, channel: Channel, tag: int) -> None:
+    def __init__(self, envelope: Envelope, ledger: Ledger, tag: int) -> None:
         self.envelope = envelope
-        self._channel = channel
+        self._ledger = ledger
         self._tag = tag
         self._settled = False
 
     @property
     def lost(self) -> bool:
         """The channel it came by is gone: the broker hands it out again."""
-        return bool(self._channel.lost)
+        return bool(self._ledger.channel.lost)
+
+    def claim(self) -> bool:
+        """Start working on it; False if its channel is lost or about to be closed."""
+        return not self._settled and self._ledger.claim(self._tag)
+
+    def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called when the channel it came by is gone; return what undoes that."""
+        return self._ledger.channel.lost.when(call)
 
     async def ack(self) -> None:
         """Tell the broker that it is done.
 
         A delivery tag means nothing on another channel, so a delivery whose channel is gone is
-        forgotten, never acked.
+        forgotten, never acked. Until the ack is on its way the channel is not closed.
 
         Raises:
             RuntimeError: it was settled before.
@@ -32,13 +42,20 @@ class AmqpDelivery:
         if self._settled:
             raise RuntimeError("a delivery was settled twice")
         self._settled = True
-        if self.lost:
+        if not self._ledger.hold(self._tag):
             return
+        channel, acked = self._ledger.channel, False
         try:
-            await guarded(self._channel.raw.basic_ack(self._tag, wait=False))
+            await channel.lost.ends(guarded(channel.raw.basic_ack(self._tag, wait=False)))
+            acked = True
         except LinkLost as error:
-            self._channel.lost.tell(str(error))
+            channel.lost.tell(str(error))
+        finally:
+            self._ledger.settle(self._tag, acked=acked)
 
     def give_back(self) -> None:
-        """Have the channel closed, so that the broker hands it out again: it cannot be settled."""
-        self._channel.lost.tell("a job could not be settled")
+        """Have it go back to its queue: its channel is closed once nothing else is under way."""
+        if self._settled:
+            return
+        self._settled = True
+        self._ledger.give_back(self._tag)

@@ -87,6 +87,16 @@ class Link:
             if self._session is not None:
                 await self._session.close()
 
+    @property
+    def up(self) -> bool:
+        """The connection is there, as far as is known, and prepared."""
+        return self._up.is_set()
+
+    @property
+    def blocked(self) -> bool:
+        """It is up, but the broker has said that it takes no publishes over it for now."""
+        return self.up and self._session is not None and self._session.blocked
+
     async def session(self) -> Session:
         """Return the current session; wait for the link to be up if it is not."""
         await self._up.wait()

@@ -34,6 +34,18 @@ class ReplyPublisher:
         self._window = asyncio.Semaphore(WINDOW)
         self._unconfirmed: set[asyncio.Task[None]] = set()
 
+    @property
+    def possible(self) -> bool:
+        """Publishing is possible now, as far as is known; what ``reply_to`` names is not asked."""
+        return self._hub.possible
+
+    async def ready(self) -> None:
+        """Return once publishing is possible."""
+        await self._hub.ready()
+        while not self._hub.possible:
+            await self._hub.unstalled()
+            await self._hub.ready()
+
     async def update(self, reply: Reply) -> None:
         """Publish an update, without waiting for its confirm.
 

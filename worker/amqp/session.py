@@ -4,7 +4,6 @@ Whoever works over a :class:`Session` or a :class:`Channel` is told of its loss,
 the reason, and never finds it mended behind its back.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 
@@ -12,32 +11,10 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from worker.amqp.guard import guarded, words_of
+from worker.amqp.loss import Loss
 from worker.core.errors import LinkLost
 
 log = logging.getLogger(__name__)
-
-
-class Loss:
-    """An event that happens once: the link or channel is gone, and why."""
-
-    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
-        self.why: str | None = None
-        self._event = asyncio.Event()
-        self._then = then
-
-    def __bool__(self) -> bool:
-        return self._event.is_set()
-
-    def tell(self, why: str) -> None:
-        """Declare it lost; only the first reason counts."""
-        if not self._event.is_set():
-            self.why = why
-            self._event.set()
-            self._then()
-
-    async def wait(self) -> None:
-        """Return once it is lost."""
-        await self._event.wait()
 
 
 class Channel:
@@ -49,7 +26,10 @@ class Channel:
         self.lost = loss
 
     async def close(self) -> None:
-        """Close it; what was delivered over it and not acked goes back to its queue, in order."""
+        """Close it; what was delivered over it and not acked goes back to its queue, in order.
+
+        Acks that were sent before reach the broker first: they leave over the same queue.
+        """
         self.lost.tell("closed by us")
         try:
             await guarded(self.pika.close())
@@ -61,19 +41,51 @@ class Session:
     """One connection, from the moment it is up until it is lost."""
 
     def __init__(self, connection: AbstractConnection, on_loss: Callable[[], None]) -> None:
-        self.lost = Loss(on_loss)
+        self.lost = Loss()
+        self.lost.when(on_loss)
         self._connection = connection
         connection.close_callbacks.add(self._closed)
 
+    @property
+    def blocked(self) -> bool:
+        """The broker has said that it takes no publishes now: it is short of memory or disk.
+
+        It says so to a connection that publishes during the alarm, not before. The client
+        library shows it only as a coroutine that ends at once, or waits for the end of the alarm.
+        """
+        transport = self._connection.transport
+        if self.lost or transport is None:
+            return False
+        unblocked = transport.connection.ready().__await__()
+        try:
+            next(unblocked)
+        except StopIteration:
+            return False
+        finally:
+            unblocked.close()
+        return True
+
+    async def flowing(self) -> None:
+        """Return once the broker takes publishes.
+
+        Raises:
+            LinkLost: the connection is gone.
+        """
+        transport = self._connection.transport
+        if self.lost or transport is None:
+            raise LinkLost(self.lost.why or "lost")
+        if self.blocked:
+            await self.lost.ends(guarded(transport.connection.ready()))
+
     async def channel(self, *, confirms: bool) -> Channel:
-        """Open a channel.
+        """Open a channel; waits for the end of an alarm.
 
         Raises:
             LinkLost: the connection is gone.
         """
         if self.lost:
             raise LinkLost(self.lost.why or "lost")
-        pika = await guarded(self._open(confirms))
+        pika = await self.lost.ends(guarded(self._open(confirms)))
         raw = await guarded(pika.get_underlay_channel())
         loss = Loss()
 

@@ -6,8 +6,10 @@ from contextlib import AbstractAsyncContextManager
 from worker.aui.network import Network
 from worker.aui.rest import Rest
 from worker.aui.websocket import Sessions, SocketConversation, Timeouts
-from worker.core.conversation import Said, Task, TaskPage
+from worker.core.conversation import Task, TaskPage
 from worker.core.redact import Redactor
+from worker.core.said import Said
+from worker.core.verdict import Kind, Verdict
 
 
 class AuiAgent:
@@ -36,6 +38,11 @@ class AuiAgent:
     async def task_messages(self, task_id: str) -> Sequence[Said]:
         """Return what was said in a task, oldest first."""
         return await self.rest.task_messages(task_id)
+
+    async def probe(self) -> Verdict:
+        """Ask whether AUI is there and takes our key: over REST, then over the WebSocket."""
+        verdict = await self.rest.probe()
+        return await self._sessions.probe() if verdict.kind is Kind.COMPLETED else verdict
 
     async def aclose(self) -> None:
         """Close every connection."""

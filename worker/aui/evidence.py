@@ -53,6 +53,19 @@ def of_response(
     )
 
 
+def time_of(date: str | None) -> float | None:
+    """Read an HTTP date (``Date``, ``Retry-After``) as seconds since 1970; None if it is none."""
+    if date is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return None
+    # An HTTP date is in UTC, also where it does not say so (RFC 9110 section 5.6.7).
+    in_utc = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return in_utc.timestamp()
+
+
 def described(error: BaseException, redactor: Redactor) -> str:
     """Say in one redacted line what a foreign exception says.
 
@@ -71,10 +84,5 @@ def _seconds(retry_after: str | None, now: float) -> float | None:
         return max(0.0, float(retry_after))
     except ValueError:
         pass
-    try:
-        date = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return None
-    # An HTTP date is in UTC, also where it does not say so (RFC 9110 section 5.6.7).
-    in_utc = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    return max(0.0, in_utc.timestamp() - now)
+    date = time_of(retry_after)
+    return None if date is None else max(0.0, date - now)

@@ -16,13 +16,15 @@ import httpx
 from worker.aui.evidence import described, of_response
 from worker.aui.network import KEY_HEADER, Network
 from worker.core.body import is_word
-from worker.core.conversation import Said, Task, TaskPage
+from worker.core.conversation import Task, TaskPage
 from worker.core.errors import AgentUnavailable
 from worker.core.redact import Redactor
-from worker.core.verdict import Source, judge
+from worker.core.said import Said, read_history
+from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
 from worker.core.wire import Final, read_message
 
 PAGE_SIZE = 50
+PROBE_USER = "aui-worker-probe"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A history is as long as its conversation; beyond this something is wrong."""
 
@@ -91,10 +93,11 @@ class Rest:
         Raises:
             AgentUnavailable: the history was not to be had.
         """
-        messages = _parsed(await self._call("GET", f"/tasks/{quote(task_id, safe='')}/messages"))
-        if not isinstance(messages, list):
+        raw = await self._call("GET", f"/tasks/{quote(task_id, safe='')}/messages")
+        history = read_history(raw)
+        if history is None:
             raise _unreadable("a history that is no list")
-        return [_said(message) for message in messages if isinstance(message, dict)]
+        return history
 
     async def send_message(self, request: bytes) -> Final:
         """``POST /message``: send a message and wait for the whole answer.
@@ -116,6 +119,18 @@ class Rest:
         if answer is None:
             raise _unreadable("an answer that is no message")
         return answer
+
+    async def probe(self) -> Verdict:
+        """``GET /tasks`` of nobody: is AUI there, and does it take the key?
+
+        Returns:
+            completed when it answered; a refusal of what was asked is an answer too.
+        """
+        try:
+            await self.list_tasks(PROBE_USER)
+        except AgentUnavailable as error:
+            return COMPLETED if _is_answer(error.verdict) else error.verdict
+        return COMPLETED
 
     async def _call(self, method: str, path: str, **options: Any) -> bytes:
         try:
@@ -159,13 +174,9 @@ def _parsed(raw: bytes) -> Any:
         raise _unreadable("a body that is no JSON") from None
 
 
-def _said(message: dict[str, Any]) -> Said:
-    sender = message.get("sender")
-    text = message.get("text")
-    return Said(
-        text=text if isinstance(text, str) else "",
-        by_user=isinstance(sender, dict) and sender.get("type") == "user",
-    )
+def _is_answer(verdict: Verdict) -> bool:
+    refused = verdict.kind is Kind.REJECTED and verdict.source is Source.STATUS
+    return refused and verdict.reason != "unauthorized"
 
 
 def _unreadable(what: str) -> AgentUnavailable:

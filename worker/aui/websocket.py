@@ -6,6 +6,7 @@ closed after it; a late text can then never reach another task.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from worker.aui.evidence import described, of_response, take_close
+from worker.aui.evidence import described, of_response, take_close, time_of
 from worker.aui.network import Network
 from worker.core.redact import Redactor
 from worker.core.turn import Turn
-from worker.core.verdict import Source
+from worker.core.verdict import COMPLETED, Source, Verdict
 from worker.core.wire import Update
 
 CLOSE_CODE_WAIT = 1.0
@@ -78,6 +79,28 @@ class Sessions:
             if socket is not None:
                 self._close_behind(socket)
 
+    async def probe(self) -> Verdict:
+        """Open a socket and close it, without a message in between.
+
+        A ping makes sure that AUI keeps it: a key may be refused after the upgrade.
+        """
+        turn = Turn("")
+        socket = await self._open(turn, math.inf)
+        if socket is not None:
+            try:
+                async with asyncio.timeout(self._timeouts.connect):
+                    await (await socket.ping())
+            except TimeoutError:
+                turn.ended(Source.CONNECT_TIMEOUT, detail="AUI did not answer a ping")
+            except ConnectionClosed:
+                # What AUI sent before it closed is still to be read, and says why.
+                last = SocketConversation(turn, socket, self._timeouts, math.inf, self._redactor)
+                async for _ in last:
+                    pass
+            finally:
+                self._close_behind(socket)
+        return turn.verdict or COMPLETED
+
     async def aclose(self) -> None:
         """Wait until every socket is closed (2 seconds at the most)."""
         await asyncio.gather(*self._closing, return_exceptions=True)
@@ -115,7 +138,7 @@ class Sessions:
     async def _send(
         self, turn: Turn, socket: ClientConnection, request: bytes, deadline: float
     ) -> None:
-        turn.sending()
+        turn.sending(_clock_of(socket))
         allowed, source = _within(self._timeouts.first_text, Source.FIRST_TEXT_TIMEOUT, deadline)
         try:
             async with asyncio.timeout(allowed):
@@ -207,6 +230,12 @@ class _Connect(connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+def _clock_of(socket: ClientConnection) -> float | None:
+    """Return AUI's time as its upgrade response told it; cut to seconds, so never too late."""
+    response = socket.response
+    return None if response is None else time_of(response.headers.get("Date"))
 
 
 def _within(seconds: float, source: Source, deadline: float) -> tuple[float, Source]:

@@ -3,16 +3,23 @@
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from worker.core.verdict import TABLE, Kind, Row, Source, row_for
 
-_STYLES = {Kind.COMPLETED: "green", Kind.REJECTED: "red", Kind.INTERRUPTED: "yellow"}
+_STYLES = {
+    Kind.COMPLETED: "green",
+    Kind.REJECTED: "red",
+    Kind.INTERRUPTED: "yellow",
+    Kind.POSTPONED: "blue",
+}
 _THEN = {
     Kind.COMPLETED: "final, ack",
     Kind.REJECTED: "dead letter, failed, ack",
     Kind.INTERRUPTED: "retrying, tried again",
+    Kind.POSTPONED: "back to its queue",
 }
 
 
@@ -25,7 +32,15 @@ def explain(
     rows = list(TABLE) if evidence is None else _matching(evidence)
     if not rows:
         raise typer.BadParameter(f"nothing is known of {evidence!r}: a code or a reason word")
-    table = Table("evidence", "codes", "verdict", "reason", "then", "note")
+    table = Table(
+        "evidence",
+        "codes",
+        Column("verdict", no_wrap=True),
+        Column("reason", no_wrap=True),
+        "then",
+        "note",
+        box=box.SIMPLE,
+    )
     for row in rows:
         table.add_row(
             str(row.source),

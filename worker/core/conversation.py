@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from worker.core.said import Said
+
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 CLOCK_SLACK = 60.0
 """Seconds that AUI's clock and a producer's may differ."""
@@ -34,14 +36,6 @@ class TaskPage:
     def last(self) -> int:
         """The number of the last page, from 1."""
         return max(1, -(-self.total // max(1, self.size)))
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One message of a task's history."""
-
-    text: str
-    by_user: bool
 
 
 def created_at(task_id: str) -> int | None:

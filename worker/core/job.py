@@ -36,6 +36,8 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 MAX_TRACESTATE = 512
 """W3C Trace Context, sections 3.2.2 and 3.3.1.5."""
 MAX_ATTEMPT_BASE = 2**31
+_COPIED = (h.ATTEMPT_BASE, h.MAYBE_SENT, h.EXPIRES_AT)
+"""The headers that a copy gets from us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Job:
         new_conversation: a job by user that wants a task of its own.
         attempt_base: attempts made under earlier deliveries and copies of this job.
         maybe_sent: the message may have reached AUI before this delivery.
+        copied: it may have by way of another copy, which later jobs may have followed.
+        published_at: its timestamp, in seconds since 1970, if its producer set one.
     """
 
     address: Address
@@ -81,6 +85,8 @@ class Job:
     new_conversation: bool = False
     attempt_base: int = 0
     maybe_sent: bool = False
+    copied: bool = False
+    published_at: float | None = None
 
 
 def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -> Job:
@@ -102,6 +108,7 @@ def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
     _check_job_id(properties)
     _check_reply_to(properties, rules)
     body = parse_body(envelope.body)
+    copied = _copied(envelope)
     job_id = properties.message_id or new_id()
     address = Address(
         network=envelope.network,
@@ -120,7 +127,9 @@ def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
         pace=_pace(properties),
         new_conversation=_conversation(properties) == "new",
         attempt_base=attempt_base(envelope),
-        maybe_sent=_maybe_sent(envelope),
+        maybe_sent=copied or envelope.delivery_count > 0,
+        copied=copied,
+        published_at=properties.timestamp.timestamp() if properties.timestamp else None,
     )
 
 
@@ -185,7 +194,7 @@ def _max_bytes(envelope: Envelope, rules: JobRules) -> int:
 
 def _of_producer(name: str) -> bool:
     """Tell whether the producer wrote a header: a copy must not be refused for what was added."""
-    added = name.startswith(("x-", h.ORIGINAL)) or name in (h.ATTEMPT_BASE, h.MAYBE_SENT)
+    added = name.startswith(("x-", h.ORIGINAL)) or name in _COPIED
     return not added
 
 
@@ -223,11 +232,11 @@ def _conversation(properties: Properties) -> str:
     return str(wanted)
 
 
-def _maybe_sent(envelope: Envelope) -> bool:
+def _copied(envelope: Envelope) -> bool:
     marked = envelope.properties.headers.get(h.MAYBE_SENT, False)
     if not isinstance(marked, bool):
         raise InvalidJob(h.MAYBE_SENT, f"must be true or false, not {shown(marked)}")
-    return marked or envelope.redelivered or envelope.delivery_count > 0
+    return marked
 
 
 def _trace(properties: Properties) -> dict[str, str]:

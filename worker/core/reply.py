@@ -127,9 +127,9 @@ class Replies:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         return self._next(ReplyKind.UPDATE, body.encode("utf-8", "backslashreplace"))
 
-    def final(self, raw: bytes) -> Reply:
-        """Hand on the agent's whole answer, byte for byte."""
-        return self._next(ReplyKind.FINAL, raw)
+    def final(self, raw: bytes, *, recovered: bool = False) -> Reply:
+        """Hand on the agent's whole answer, byte for byte; perhaps found in the history."""
+        return self._next(ReplyKind.FINAL, raw, {h.RECOVERED: True} if recovered else None)
 
     def failed(self, verdict: Verdict) -> Reply:
         """Say that no answer will come, and why."""

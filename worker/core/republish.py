@@ -83,13 +83,20 @@ def copied(properties: Properties, added: Mapping[str, Any]) -> Properties:
     return replace(properties, headers={**kept, **added}, user_id=None, expiration=None)
 
 
-def forwarded(envelope: Envelope, attempt_base: int) -> Properties:
+def forwarded(envelope: Envelope, attempt_base: int, expires_at: float | None = None) -> Properties:
     """Return the properties of a copy on its way to another queue.
 
     A copy made from a redelivery may be the second one, so it says that the message may have
     been sent already.
+
+    Args:
+        envelope: the job.
+        attempt_base: attempts made so far.
+        expires_at: when it expires, in seconds since 1970, if it does.
     """
     added: dict[str, Any] = {h.ATTEMPT_BASE: attempt_base}
+    if expires_at is not None:
+        added[h.EXPIRES_AT] = math.ceil(expires_at)
     if envelope.redelivered or envelope.delivery_count:
         added[h.MAYBE_SENT] = True
     return copied(envelope.properties, added)

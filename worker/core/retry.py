@@ -17,6 +17,8 @@ from worker.core.verdict import Kind, Verdict
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 20.0
+MAX_ATTEMPTS = 60
+"""Forgiven ones included: their numbers must fit into one delivery's 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +42,63 @@ class RetryPolicy:
         """Wait exponentially longer, with jitter; at least as long as AUI asked to."""
         return max(self.backoff(state), _verdict(state).retry_after or 0.0)
 
-    def stop(self, deadline: "Deadline") -> stop_base:
+    def stop(self, allowance: "Allowance") -> stop_base:
         """Stop when the attempts are used up, or the next would start past the deadline."""
-        return _Stop(self.attempts, deadline)
+        return _Stop(allowance)
+
+    def allowance(self, now: Callable[[], float]) -> "Allowance":
+        """Return what one job may use, none of which is used yet."""
+        return Allowance(self.attempts, self.deadline, now)
 
 
-class Deadline:
-    """The end of a job's time, which begins to run with its first attempt.
+class Allowance:
+    """What is left to one job: attempts, and time, which begins to run with the first of them.
 
     Args:
-        seconds: how long it is.
+        attempts: how many attempts.
+        seconds: how long, from the first attempt.
         now: a monotonic clock, in seconds.
     """
 
-    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+    def __init__(self, attempts: int, seconds: float, now: Callable[[], float]) -> None:
+        self._attempts = attempts
         self._seconds = seconds
         self._now = now
         self._at: float | None = None
 
     def start(self) -> float:
-        """Start it, unless it runs already; return when it ends, on the same clock."""
+        """Start its time, unless it runs already; return when it ends, on the same clock."""
         if self._at is None:
             self._at = self._now() + self._seconds
         return self._at
 
-    def allows(self, wait: float) -> bool:
-        """Tell whether an attempt may still start after so many seconds."""
-        return self._now() + wait <= self.start()
+    def forgive(self) -> None:
+        """Do not count the attempt that was just made: it failed for no fault of the job's."""
+        self._attempts += 1
+
+    def extend(self, seconds: float) -> None:
+        """Do not count so many seconds, in which the job could not be worked on."""
+        if self._at is not None:
+            self._at += seconds
+
+    def covers(self, made: int, wait: float) -> bool:
+        """Tell whether another attempt may start.
+
+        Args:
+            made: the attempts made so far.
+            wait: seconds until it would start.
+        """
+        enough = made >= min(self._attempts, MAX_ATTEMPTS)
+        return not enough and self._now() + wait <= self.start()
 
 
 class _Stop(stop_base):
-    def __init__(self, attempts: int, deadline: Deadline) -> None:
-        self._attempts = attempts
-        self._deadline = deadline
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        if retry_state.attempt_number >= self._attempts:
-            return True
-        return not self._deadline.allows(retry_state.upcoming_sleep)
+        made, wait = retry_state.attempt_number, retry_state.upcoming_sleep
+        return not self._allowance.covers(made, wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,12 @@ class DeadLetter:
     verdict: Verdict
 
 
-Settlement = Ack | DeadLetter
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Settle as not done: the job goes back to its queue."""
+
+
+Settlement = Ack | DeadLetter | GiveBack
 
 
 def decide(verdict: Verdict) -> Settlement:
@@ -101,7 +127,13 @@ def decide(verdict: Verdict) -> Settlement:
     A verdict that is still "interrupted" here means that the attempts or the time are used up:
     the job is kept with the reason of the last attempt.
     """
-    return Ack() if verdict.kind is Kind.COMPLETED else DeadLetter(verdict)
+    match verdict.kind:
+        case Kind.COMPLETED:
+            return Ack()
+        case Kind.POSTPONED:
+            return GiveBack()
+        case Kind.REJECTED | Kind.INTERRUPTED:
+            return DeadLetter(verdict)
 
 
 def _interrupted(verdict: Verdict) -> bool:

@@ -24,6 +24,7 @@ class Turn:
         final: the answer, when the verdict is completed.
         text: the newest cumulative text.
         maybe_sent: the request may have reached AUI.
+        sent_at: when it was sent, in seconds since 1970 by AUI's clock, if AUI told the time.
         ignored: what was received and not used, counted: unknown frames, another task's updates.
     """
 
@@ -34,6 +35,7 @@ class Turn:
         self.text = ""
         self.ignored: Counter[str] = Counter()
         self.maybe_sent = False
+        self.sent_at: float | None = None
         self._failure: Failure | None = None
 
     @property
@@ -53,9 +55,14 @@ class Turn:
             return "connecting"
         return "streaming" if self.started else "waiting"
 
-    def sending(self) -> None:
-        """Note that the request is about to be sent: from here on AUI may have it."""
+    def sending(self, at: float | None = None) -> None:
+        """Note that the request is about to be sent: from here on AUI may have it.
+
+        Args:
+            at: the time by AUI's clock, in seconds since 1970, if AUI has told it.
+        """
         self.maybe_sent = True
+        self.sent_at = at
 
     def receive(self, raw: bytes) -> Update | None:
         """Take one frame; return the update to relay, if it is one of this task."""

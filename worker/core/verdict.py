@@ -13,11 +13,12 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What to do with the job: finish it, dead-letter it, or try again."""
+    """What to do with the job: finish it, dead-letter it, try again, or leave it in its queue."""
 
     COMPLETED = "completed"
     REJECTED = "rejected"
     INTERRUPTED = "interrupted"
+    POSTPONED = "postponed"
 
 
 class Source(StrEnum):
@@ -38,6 +39,8 @@ class Source(StrEnum):
     INVALID_JOB = "not a job"
     DELIVERY_LIMIT = "delivery limit"
     EXPIRED = "expired in the queue"
+    POISON = "delivered 10 times without an end"
+    NETWORK_OUT = "network browned out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,15 @@ TABLE: tuple[Row, ...] = (
     Row(Source.DEADLINE, (), Kind.REJECTED, "deadline_exceeded", "WORKER_JOB_DEADLINE"),
     Row(Source.INVALID_JOB, (), Kind.REJECTED, "invalid_job"),
     Row(Source.DELIVERY_LIMIT, (), Kind.REJECTED, "delivery_limit", "dropped by the broker"),
-    Row(Source.EXPIRED, (), Kind.REJECTED, "expired", "the job's expiration; by the broker"),
+    Row(Source.EXPIRED, (), Kind.REJECTED, "expired", "the job's expiration"),
+    Row(Source.POISON, (), Kind.REJECTED, "poison_job", "workers die of it, or cannot settle it"),
+    Row(
+        Source.NETWORK_OUT,
+        (),
+        Kind.POSTPONED,
+        "network_out",
+        "the job waits in its queue, and no attempt is counted",
+    ),
 )
 
 
@@ -144,7 +155,7 @@ class Verdict:
     """The meaning of one ending.
 
     Attributes:
-        kind: completed, rejected or interrupted.
+        kind: completed, rejected, interrupted or postponed.
         reason: a word of the verdict table.
         source: where the evidence came from.
         code: the close code or HTTP status that decided, where there is one.
@@ -195,3 +206,4 @@ def judge(
 
 
 COMPLETED = judge(Source.FINAL)
+POSTPONED = judge(Source.NETWORK_OUT)

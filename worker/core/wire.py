@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from worker.core.moment import seconds_of
+
 MAX_NAMED = 200
 """Characters of an unknown frame's names that are told."""
 UPDATED = "thread-message-text-content-updated"
@@ -30,11 +32,15 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The agent's whole answer: ``raw`` is the ``ExternalTaskMessage`` exactly as AUI sent it."""
+    """The agent's whole answer: ``raw`` is the ``ExternalTaskMessage`` exactly as AUI sent it.
+
+    ``at`` is when AUI made it, in seconds since 1970 on AUI's clock, where it says so.
+    """
 
     raw: bytes = field(repr=False)
     id: str
     text: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def read_frame(raw: bytes) -> Frame:
     if event in _UPDATES or (event is None and body.get("type") in _UPDATES):
         return _read_update(body)
     if event is None and _is_answer(body):
-        return Final(raw=raw, id=str(body["id"]), text=_text_of(body))
+        return _final(raw, body)
     what = f"event {event!r}" if event else f"fields {sorted(body)[:8]}"
     return Unknown(what[:MAX_NAMED])
 
@@ -84,7 +90,7 @@ def read_message(raw: bytes) -> Final | None:
     body = parse_object(raw)
     if body is None or not _is_answer(body):
         return None
-    return Final(raw=raw, id=str(body["id"]), text=_text_of(body))
+    return _final(raw, body)
 
 
 def read_failure(raw: bytes, http_status: int | None = None) -> Failure:
@@ -136,6 +142,11 @@ def parse_object(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def _final(raw: bytes, body: dict[str, Any]) -> Final:
+    at = seconds_of(body.get("created_at"))
+    return Final(raw=raw, id=str(body["id"]), text=_text_of(body), at=at)
 
 
 def _is_failure(body: dict[str, Any]) -> bool:

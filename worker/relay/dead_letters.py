@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from worker.core.envelope import Envelope
 from worker.core.job import Address
-from worker.core.reply import Replies
+from worker.core.reply import Replies, Reply
 from worker.core.republish import Letter, copied, letter_headers, letter_key
 from worker.core.verdict import Verdict
 from worker.relay.ports import Clock, Copies, Publisher
@@ -34,8 +34,8 @@ class DeadLetters:
         replies: Replies,
         verdict: Verdict,
         progress: Progress,
-    ) -> None:
-        """Keep a job in ``aui.dead``, then publish ``failed``; returns when both are confirmed.
+    ) -> Reply:
+        """Keep a job in ``aui.dead``, then publish ``failed``; return that once both are confirmed.
 
         Args:
             envelope: the job as it came.
@@ -56,4 +56,6 @@ class DeadLetters:
             message_id=envelope.properties.message_id or address.job_id,
         )
         await self._copies.to_dead(letter_key(address, verdict.reason), envelope.body, properties)
-        await self._publisher.terminal(replies.failed(verdict))
+        reply = replies.failed(verdict)
+        await self._publisher.terminal(reply)
+        return reply

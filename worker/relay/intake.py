@@ -6,13 +6,16 @@ from collections.abc import Callable, Hashable
 
 from worker.core.dropped import base_of_dropped, dropped_from
 from worker.core.errors import InvalidJob
-from worker.core.job import ATTEMPTS_PER_DELIVERY, JobRules, address_of, decode_job
+from worker.core.expiry import expires_at
+from worker.core.job import ATTEMPTS_PER_DELIVERY, Job, JobRules, address_of, decode_job
 from worker.core.slots import in_place
 from worker.core.verdict import Source, judge
-from worker.relay.handler import Received
 from worker.relay.lanes import Lanes
-from worker.relay.ports import Delivery
+from worker.relay.ports import Clock, Delivery
+from worker.relay.received import Received
 
+POISON_COUNT = 10
+"""Deliveries without an end after which a job is what ends the workers: half the broker's limit."""
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +26,7 @@ class Intake:
         lanes: where received jobs wait for their turn.
         rules: the contract's limits.
         partitions: the number of partitions a slot is mapped to.
+        clock: the time.
         new_id: makes ids for jobs that came without one.
     """
 
@@ -31,11 +35,13 @@ class Intake:
         lanes: Lanes[Received],
         rules: JobRules,
         partitions: int,
+        clock: Clock,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._lanes = lanes
         self._rules = rules
         self._partitions = partitions
+        self._clock = clock
         self._new_id = new_id
 
     def receive(self, delivery: Delivery) -> None:
@@ -48,7 +54,7 @@ class Intake:
         envelope, verdict = dropped_from(delivery.envelope)
         address = address_of(envelope, self._rules, self._new_id)
         base = base_of_dropped(envelope)
-        received = Received(delivery, address, base, problem=verdict)
+        received = Received(delivery, address, base, problem=verdict, at=self._clock.now())
         self._lanes.put(("dropped", address.network, address.task_id), received)
 
     def _decoded(self, delivery: Delivery) -> Received:
@@ -61,10 +67,27 @@ class Intake:
             log.exception("a bug while decoding a job")
             problem = judge(Source.BUG, detail=type(error).__name__)
         else:
-            return Received(delivery, job.address, job.attempt_base, job)
+            return self._taken(delivery, job)
         address = address_of(envelope, self._rules, self._new_id)
         base = ATTEMPTS_PER_DELIVERY * envelope.delivery_count
-        return Received(delivery, address, base, problem=problem, on_hub=False)
+        return Received(
+            delivery, address, base, problem=problem, on_hub=False, at=self._clock.now()
+        )
+
+    def _taken(self, delivery: Delivery, job: Job) -> Received:
+        envelope = delivery.envelope
+        count, poison = envelope.delivery_count, None
+        if envelope.redelivered and count >= POISON_COUNT:
+            poison = judge(Source.POISON, detail=f"delivered {count + 1} times without an end")
+        return Received(
+            delivery,
+            job.address,
+            job.attempt_base,
+            job,
+            problem=poison,
+            at=self._clock.now(),
+            expires_at=expires_at(envelope.properties, self._clock.utc().timestamp()),
+        )
 
     def _lane(self, received: Received) -> Hashable:
         """Name the lane: the task's, the user's, or that of jobs on their way to either.

@@ -6,36 +6,42 @@ exists only while there is something in it.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, Protocol, Self, TypeVar
 
 
-class Stale(Protocol):
-    """Work that may have become pointless while it waited."""
+class Work(Protocol):
+    """What is worked off."""
 
-    @property
-    def lost(self) -> bool:
-        """It is to be forgotten, not started."""
+    def claim(self) -> bool:
+        """Start working on it; False if it has become pointless while it waited."""
+
+    def joined_by(self, other: Self) -> bool:
+        """Take in another piece of work that turns out to be this one, while it runs."""
 
 
-W = TypeVar("W", bound=Stale)
+W = TypeVar("W", bound=Work)
 
 
 class Lanes(Generic[W]):
     """Works off each lane in order.
 
     Args:
-        work: does one piece of work; must not raise.
+        work: does one piece of work, told what waits behind it in its lane; must not raise.
     """
 
-    def __init__(self, work: Callable[[W], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[W, Sequence[W]], Awaitable[None]]) -> None:
         self._work = work
         self._waiting: dict[Hashable, deque[W]] = {}
+        self._current: dict[Hashable, W] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._quiet = False
 
     def put(self, key: Hashable, work: W) -> None:
-        """Queue work in a lane, and start the lane if it is new."""
+        """Queue work in a lane, unless it joins what runs there; start the lane if it is new."""
+        current = self._current.get(key)
+        if current is not None and current.joined_by(work):
+            return
         lane = self._waiting.get(key)
         if lane is not None:
             lane.append(work)
@@ -68,7 +74,10 @@ class Lanes(Generic[W]):
         try:
             while lane and not self._quiet:
                 work = lane.popleft()
-                if not work.lost:
-                    await self._work(work)
+                if work.claim():
+                    self._current[key] = work
+                    await self._work(work, lane)
+                    del self._current[key]
         finally:
+            self._current.pop(key, None)
             del self._waiting[key]

@@ -1,8 +1,8 @@
 """The updates of one attempt on their way out: in order, paced, and bounded in memory.
 
 Reading from AUI never waits for the broker: a reader that stalls misses keepalives and loses the
-connection. Updates wait here instead, and when too many do, the newest stands for all of them,
-for its text holds theirs.
+connection. Updates wait here instead, and when too many do, or while nothing can be published, the
+newest stands for all of them, for its text holds theirs.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class Outbox:
         if self._pace.interval is None:
             return
         full = len(self._texts) >= MAX_WAITING or self._size > MAX_WAITING_CHARACTERS
-        if self._pace.interval > 0 or full:
+        if self._pace.interval > 0 or full or not self._publisher.possible:
             self.coalesced += len(self._texts)
             self._texts.clear()
             self._size = 0
@@ -89,6 +89,7 @@ class Outbox:
     async def _publish_all(self) -> None:
         await self._ready()
         while await self._due():
+            await self._publisher.ready()
             text = self._texts.popleft()
             self._size -= len(text)
             await self._publisher.update(self._replies.update(text))

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from worker.core.conversation import Said, Task, TaskPage
+from worker.core.conversation import Task, TaskPage
 from worker.core.envelope import Envelope, Properties
 from worker.core.reply import Reply
+from worker.core.said import Said
 from worker.core.turn import Turn
+from worker.core.verdict import Verdict
 from worker.core.wire import Update
 
 
@@ -36,6 +38,22 @@ class Delivery(Protocol):
     def lost(self) -> bool:
         """The link it came over is gone: the broker hands the message out again."""
 
+    def claim(self) -> bool:
+        """Start working on it; what is claimed is to be settled.
+
+        False if its link is lost or its queue is being drained: then leave it, the broker hands
+        it out again.
+        """
+
+    def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called, once, in the event loop, when the link it came over is lost.
+
+        It is called at once if the link is lost already, and must not raise.
+
+        Returns:
+            what takes that back.
+        """
+
     async def ack(self) -> None:
         """Tell the broker that it is done.
 
@@ -47,11 +65,27 @@ class Delivery(Protocol):
         """
 
     def give_back(self) -> None:
-        """Have the broker hand it out again, with all that came over its channel."""
+        """Settle it as not done: it goes back to its queue, in order.
+
+        That is as soon as what else was claimed of that queue is settled, and nothing more of it
+        can be claimed until then; after a short pause it is all handed out again. Does nothing
+        when it was settled before.
+        """
 
 
 class Publisher(Protocol):
     """Publishes replies to the hub and to ``reply_to``."""
+
+    @property
+    def possible(self) -> bool:
+        """Publishing is possible now, as far as is known.
+
+        It is not while the link is down, nor while the broker takes no publishes because it is
+        short of memory or disk.
+        """
+
+    async def ready(self) -> None:
+        """Return once publishing is possible."""
 
     async def update(self, reply: Reply) -> None:
         """Publish an update, after all that was published before.
@@ -144,3 +178,35 @@ class Agent(Protocol):
         Raises:
             AgentUnavailable: the history was not to be had.
         """
+
+    async def probe(self) -> Verdict:
+        """Ask AUI, without saying anything to an agent, whether it is there and takes our key.
+
+        A REST list call, and then a WebSocket that is opened and closed without a message. Never
+        raises for an ending.
+
+        Returns:
+            completed when both worked, else the verdict on what failed. A REST call that AUI
+            refused for what was asked (any 4xx but 401, 403, 408, 425 and 429) did work: AUI is
+            alive.
+        """
+
+
+class Partitions(Protocol):
+    """The queues of one network."""
+
+    async def close(self) -> None:
+        """Drain every partition and close its channel: what was not started goes back.
+
+        Returns when nothing of the network is delivered any more.
+        """
+
+    def open_one(self) -> None:
+        """Consume one partition, another one each time.
+
+        In full: of what was handed out and comes back the broker puts the last behind the rest,
+        so that a single job that is given back would be overtaken by its successors.
+        """
+
+    def open(self) -> None:
+        """Consume all of them, in full."""

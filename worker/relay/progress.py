@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from worker.core.asked import Asked
 from worker.core.republish import AttemptRecord
 from worker.core.verdict import Verdict
 from worker.core.wire import Final
@@ -17,12 +18,16 @@ class Progress:
         attempts: what became of each.
         text: the newest text of the last one.
         final: the answer, once there is one.
+        recovered: it was found in the task's history.
+        asked: what is known of a message that may have been sent; None before the first attempt.
     """
 
     clock: Clock
     attempts: list[AttemptRecord] = field(default_factory=list)
     text: str = ""
     final: Final | None = None
+    recovered: bool = False
+    asked: Asked | None = None
 
     def note(self, attempt: int, phase: str, verdict: Verdict) -> None:
         """Record how an attempt ended."""

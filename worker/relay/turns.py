@@ -1,24 +1,29 @@
 """Converse and relay: one turn, over as many attempts as it takes.
 
-Updates go out as they come. An interrupted attempt tells the subscribers that its text is void
-and is tried again by tenacity, holding the lane, so that order survives; a sleeping retry holds
-no concurrency slot.
+Updates go out as they come. Before a message is sent that may have been sent already, the task's
+history is looked at; a message is never sent under a delivery that is known to be lost.
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 
-from tenacity import AsyncRetrying, RetryCallState
-
+from worker.core.asked import Asked
 from worker.core.job import Job
 from worker.core.reply import Replies
-from worker.core.retry import Deadline, RetryPolicy
+from worker.core.retry import Allowance
+from worker.core.said import Said
 from worker.core.turn import Turn
-from worker.core.verdict import Verdict
+from worker.core.verdict import COMPLETED, POSTPONED, Kind, Source, Verdict, judge
+from worker.core.wire import Final
+from worker.relay.attempts import Attempts
+from worker.relay.door import Visit
+from worker.relay.gate import Gate
+from worker.relay.memory import Memory
 from worker.relay.outbox import Outbox
 from worker.relay.ports import Agent, Clock, Conversation, Hold, Publisher, TaskExchanges
 from worker.relay.progress import Progress
+from worker.relay.received import Received
+from worker.relay.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +33,12 @@ class Turns:
 
     Args:
         agents: AUI, by network.
-        publisher: where updates and ``retrying`` go.
+        publisher: where updates go.
         exchanges: keeps the task's exchange while the turn runs.
-        policy: how hard to try.
-        open_turns: bounds the turns with an open socket.
+        attempts: the retry loop.
+        recovery: looks before a message is sent again.
+        memory: remembers what is known of a job that is postponed.
+        gate: bounds the turns with an open socket.
         clock: the time.
     """
 
@@ -40,66 +47,74 @@ class Turns:
         agents: Mapping[str, Agent],
         publisher: Publisher,
         exchanges: TaskExchanges,
-        policy: RetryPolicy,
-        open_turns: asyncio.Semaphore,
+        attempts: Attempts,
+        recovery: Recovery,
+        memory: Memory,
+        gate: Gate,
         clock: Clock,
     ) -> None:
         self._agents = agents
         self._publisher = publisher
         self._exchanges = exchanges
-        self._policy = policy
-        self._open_turns = open_turns
+        self._attempts = attempts
+        self._recovery = recovery
+        self._memory = memory
+        self._gate = gate
         self._clock = clock
 
-    async def run(self, job: Job, task_id: str, replies: Replies, progress: Progress) -> Verdict:
+    async def run(
+        self,
+        received: Received,
+        job: Job,
+        task_id: str,
+        replies: Replies,
+        progress: Progress,
+        behind: Sequence[Received] = (),
+    ) -> Verdict:
         """Put a job to the agent and relay its answer, all but the terminal reply.
+
+        Args:
+            received: the delivery it came by.
+            job: what it says.
+            task_id: its task.
+            replies: numbers the replies.
+            progress: takes down how it goes.
+            behind: what waits for its end, in the same lane.
 
         Returns:
             the verdict on the last attempt; the answer is in ``progress`` when it completed.
         """
-        deadline = self.deadline()
-        with self._exchanges.hold(job.address.network, task_id) as hold:
+        network = job.address.network
+        key = (network, task_id, job.address.job_id)
+        known = self._memory.resume(key, received.delivery.envelope.delivery_count)
+        asked = progress.asked = known or Asked(job.maybe_sent, received.at)
+        with self._exchanges.hold(network, task_id) as hold:
 
-            async def attempt() -> Verdict:
-                replies.begin_attempt()
-                async with self._open_turns:
-                    turn = await self._converse(job, task_id, replies, hold, deadline.start())
-                assert turn.verdict is not None  # the conversation has ended
-                progress.text, progress.final = turn.text, turn.final
-                progress.note(replies.attempt, turn.phase, turn.verdict)
-                if turn.ignored:
-                    log.warning("ignored of task %s: %s", task_id, dict(turn.ignored))
-                return turn.verdict
+            async def attempt(visit: Visit, allowance: Allowance) -> Verdict:
+                if asked.maybe:
+                    found = await self._recovery.find(
+                        job, task_id, asked, allowance.start(), lambda: _twin(received, behind)
+                    )
+                    if isinstance(found, Verdict):
+                        progress.note(replies.attempt, "looking", found)
+                        return found
+                    if found is not None:
+                        return _recovered(found, replies, progress)
+                if received.expired(self._clock):
+                    return judge(Source.EXPIRED, detail="expired before it could be sent")
+                await self._publisher.ready()
+                async with self._gate.slot(visit) as admitted:
+                    if not admitted or received.delivery.lost:
+                        return POSTPONED
+                    turn = await self._converse(job, task_id, replies, hold, allowance.start())
+                asked.note(turn, self._clock.now())
+                return _noted(turn, replies, progress)
 
-            verdict = await self.until_settled(attempt, replies, deadline)
+            verdict = await self._attempts.run(network, task_id, attempt, replies)
+            if verdict.kind is Kind.POSTPONED:
+                self._memory.postpone(key, received.delivery.envelope.delivery_count, asked)
             await hold.ready()
             return verdict
-
-    def deadline(self) -> Deadline:
-        """Return a deadline for a job, which does not run yet."""
-        return Deadline(self._policy.deadline, self._clock.now)
-
-    async def until_settled(
-        self, attempt: Callable[[], Awaitable[Verdict]], replies: Replies, deadline: Deadline
-    ) -> Verdict:
-        """Call ``attempt`` until it is not interrupted, or the attempts or the time are used up."""
-
-        async def announce(state: RetryCallState) -> None:
-            assert state.outcome is not None  # tenacity sleeps after an outcome
-            await self._publisher.announce(
-                replies.retrying(state.outcome.result(), state.upcoming_sleep)
-            )
-
-        retrying = AsyncRetrying(
-            retry=self._policy.retry,
-            stop=self._policy.stop(deadline),
-            wait=self._policy.wait,
-            sleep=self._clock.sleep,
-            before_sleep=announce,
-            retry_error_callback=_last,
-        )
-        verdict: Verdict = await retrying(attempt)
-        return verdict
 
     async def _converse(
         self, job: Job, task_id: str, replies: Replies, hold: Hold, deadline: float
@@ -110,6 +125,8 @@ class Turns:
             await _relay(conversation, outbox)
         if outbox.coalesced:
             log.debug("task %s: %d updates coalesced", task_id, outbox.coalesced)
+        if conversation.turn.ignored:
+            log.warning("ignored of task %s: %s", task_id, dict(conversation.turn.ignored))
         return conversation.turn
 
 
@@ -118,7 +135,21 @@ async def _relay(conversation: Conversation, outbox: Outbox) -> None:
         outbox.put(update.text)
 
 
-def _last(state: RetryCallState) -> Verdict:
-    assert state.outcome is not None  # tenacity stops after an outcome
-    verdict: Verdict = state.outcome.result()
-    return verdict
+def _noted(turn: Turn, replies: Replies, progress: Progress) -> Verdict:
+    assert turn.verdict is not None  # the conversation has ended
+    progress.text, progress.final = turn.text, turn.final
+    progress.note(replies.attempt, turn.phase, turn.verdict)
+    return turn.verdict
+
+
+def _recovered(answer: Said, replies: Replies, progress: Progress) -> Verdict:
+    progress.final = Final(answer.raw, answer.id, answer.text, answer.at)
+    progress.text, progress.recovered = answer.text, True
+    progress.note(replies.attempt, "looking", COMPLETED)
+    return COMPLETED
+
+
+def _twin(received: Received, behind: Sequence[Received]) -> bool:
+    """Tell whether the job that follows has the same text and may have been sent, too."""
+    twin = received.twin_in(behind)
+    return twin is not None and twin.job is not None and twin.job.maybe_sent

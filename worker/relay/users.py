@@ -25,15 +25,12 @@ class Users:
         self._agents = agents
         self._tasks: OrderedDict[tuple[str, str], str] = OrderedDict()
 
-    async def task_for(
-        self, job: Job, *, repeated: bool, published_at: float | None
-    ) -> tuple[str, Task | None]:
+    async def task_for(self, job: Job, *, repeated: bool) -> tuple[str, Task | None]:
         """Return the id of the task to continue, and the task itself if it is to be announced.
 
         Args:
             job: a job by user.
             repeated: an earlier delivery or attempt may have made the task already.
-            published_at: the job's timestamp in seconds since 1970, if it has one.
 
         Raises:
             AgentUnavailable: AUI did not say.
@@ -49,7 +46,7 @@ class Users:
             newest = await self._latest(agent, user_id)
         history = await agent.task_messages(newest.id) if repeated and newest else ()
         if job.new_conversation and newest:
-            ours = already_made_for(job.text, newest, history, published_at)
+            ours = already_made_for(job.text, newest, history, job.published_at)
             newest = newest if ours else None
         task = newest or await agent.create_task(user_id)
         self._remember(address.network, user_id, task.id)

@@ -4,22 +4,21 @@ Only ``worker.app`` and ``worker.cli`` import this. A wrong value stops the star
 that names the variable and never shows its value.
 """
 
-from worker.settings.model import (
-    AmqpSettings,
-    AuiSettings,
-    NetworkSettings,
+from worker.settings.load import (
+    OwnLimits,
     Settings,
-    WorkerSettings,
     load_amqp_url,
     load_networks,
     load_settings,
     load_worker_settings,
 )
+from worker.settings.model import AmqpSettings, AuiSettings, NetworkSettings, WorkerSettings
 
 __all__ = [
     "AmqpSettings",
     "AuiSettings",
     "NetworkSettings",
+    "OwnLimits",
     "Settings",
     "WorkerSettings",
     "load_amqp_url",

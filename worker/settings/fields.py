@@ -63,5 +63,8 @@ HttpUrl = Annotated[str, _check_url("http", "https")]
 WsUrl = Annotated[str, _check_url("ws", "wss")]
 Partitions = Annotated[int, Field(ge=1, le=256), AfterValidator(_check_partitions)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Places = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+"""A thing so many times a second."""
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 WorkerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]

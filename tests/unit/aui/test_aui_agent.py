@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.unit.aui.servers import REDACTOR, never, raw_server
+from tests.unit.aui.servers import REDACTOR, in_turn, never, raw_server, response
 from tests.unit.aui.talk import GENEROUS, MAX_BYTES, client_tasks, network_of, request_of
 from worker.aui.agent import AuiAgent
 from worker.aui.websocket import Timeouts
 from worker.core.errors import AgentUnavailable
-from worker.core.verdict import Kind
+from worker.core.verdict import Kind, Source
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +83,28 @@ async def test_an_answer_above_the_limit_is_rejected(sandbox: Sandbox) -> None:
     assert conversation.turn.verdict is not None
     assert conversation.turn.verdict.kind is Kind.REJECTED
     assert conversation.turn.verdict.reason == "reply_too_large"
+
+
+async def test_a_probe_leaves_no_socket_open(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    assert (await agent.probe()).kind is Kind.COMPLETED
+    await agent.aclose()
+    assert (sandbox.state()["open_sockets"], sandbox.state()["tasks"]) == (0, 0)
+    assert client_tasks() == []
+
+
+async def test_where_nobody_is_a_probe_says_so(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    await sandbox.stop()
+    assert (await agent.probe()).reason == "connection_failed"
+    await agent.aclose()
+
+
+async def test_a_probe_that_is_not_answered_is_a_timeout() -> None:
+    timeouts = Timeouts(connect=0.05, first_text=60.0, idle=60.0)
+    answers = in_turn(response(200, b'{"tasks":[]}'), never)
+    async with raw_server(answers) as server, asyncio.timeout(5.0):
+        agent = AuiAgent(server.network(), timeouts, MAX_BYTES, REDACTOR)
+        verdict = await agent.probe()
+        await agent.aclose()
+    assert (verdict.kind, verdict.source) == (Kind.INTERRUPTED, Source.CONNECT_TIMEOUT)

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.unit.aui.servers import (
 from tests.unit.aui.talk import network_of, request_of
 from worker.aui.network import Network
 from worker.aui.rest import PAGE_SIZE, Rest
-from worker.core.conversation import Said
+from worker.core.said import Said
 from worker.core.errors import AgentUnavailable
 from worker.core.verdict import Kind, Verdict
 from worker.sandbox import DialectName, Sandbox
@@ -201,6 +201,20 @@ async def test_a_refusal_of_the_sandbox_is_understood_in_both_dialects(aui: Sand
         aui.fault(rest={"status": 429, "retry_after": 7})
         verdict = await refused(rest, CALLS["list_tasks"])
     assert (verdict.reason, verdict.retry_after) == ("rate_limited", 7.0)
+
+
+async def test_a_probe_asks_for_the_tasks_of_nobody() -> None:
+    async with served(response(200, b'{"tasks":[]}')) as (rest, server):
+        assert (await rest.probe()).kind is Kind.COMPLETED
+    target = urlsplit(server.heads[0].split()[1].decode())
+    assert target.path == "/api/api/v1/external/tasks"
+    assert parse_qs(target.query)["user_id"] == ["aui-worker-probe"]
+    assert parse_qs(target.query)["page"] == ["1"]
+
+
+async def test_a_page_that_is_not_auis_does_not_answer_a_probe() -> None:
+    async with served(response(200, b"<html>")) as (rest, _):
+        assert (await rest.probe()).reason == "garbage_frame"
 
 
 async def test_a_redirect_is_not_followed() -> None:

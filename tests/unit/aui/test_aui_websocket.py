@@ -10,7 +10,9 @@ from websockets.asyncio.server import ServerConnection
 from tests.conformance.script import failing, final
 from tests.unit.aui.servers import (
     KEY,
+    REDACTOR,
     Answer,
+    deaf_server,
     never,
     raw_server,
     reset,
@@ -18,9 +20,19 @@ from tests.unit.aui.servers import (
     saying,
     websocket_server,
 )
-from tests.unit.aui.talk import ask, client_tasks, conversation, network_of, request_of, talk
+from tests.unit.aui.talk import (
+    GENEROUS,
+    MAX_BYTES,
+    ask,
+    client_tasks,
+    conversation,
+    network_of,
+    request_of,
+    talk,
+)
 from worker.aui.network import Network, WsAuth
-from worker.core.verdict import Kind, Source
+from worker.aui.websocket import Sessions, Timeouts
+from worker.core.verdict import Kind, Source, Verdict
 from worker.sandbox import DialectName, Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -253,4 +265,63 @@ async def test_being_cancelled_while_the_upgrade_is_awaited_leaves_nothing_behin
         conversing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await conversing
+        assert client_tasks() == []
+
+
+async def probed(network: Network) -> Verdict:
+    """Probe a network; fails if a task is left behind."""
+    sessions = Sessions(network, GENEROUS, MAX_BYTES, REDACTOR)
+    try:
+        return await sessions.probe()
+    finally:
+        await sessions.aclose()
+        assert client_tasks() == []
+
+
+async def test_a_probe_says_nothing_and_goodbye() -> None:
+    heard: list[str | bytes] = []
+    codes: list[int | None] = []
+
+    async def server_side(socket: ServerConnection) -> None:
+        heard.extend([message async for message in socket])
+        codes.append(socket.close_code)
+
+    async with websocket_server(server_side) as server:
+        assert (await probed(server.network())).kind is Kind.COMPLETED
+    assert (heard, codes) == ([], [1000])
+
+
+async def test_a_key_that_is_refused_after_the_upgrade_fails_a_probe(sandbox: Sandbox) -> None:
+    verdict = await probed(Network("default", "API_KEY_unknown", sandbox.base_url))
+    assert (verdict.reason, verdict.close_code) == ("unauthorized", 1008)
+
+
+async def test_an_aui_that_hangs_up_on_a_probe_fails_it() -> None:
+    async def server_side(socket: ServerConnection) -> None:
+        await socket.close(1013)
+
+    async with websocket_server(server_side) as server:
+        verdict = await probed(server.network())
+    assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, "try_again_later")
+
+
+async def test_a_socket_that_does_not_live_fails_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.aui.websocket.CLOSE_TIMEOUT", 0.05)
+    async with deaf_server() as server, asyncio.timeout(5.0):
+        sessions = Sessions(server.network(), Timeouts(connect=0.5), MAX_BYTES, REDACTOR)
+        verdict = await sessions.probe()
+        await sessions.aclose()
+    assert (verdict.kind, verdict.source) == (Kind.INTERRUPTED, Source.CONNECT_TIMEOUT)
+
+
+async def test_a_probe_that_is_cancelled_closes_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.aui.websocket.CLOSE_TIMEOUT", 0.05)
+    async with deaf_server() as server:
+        sessions = Sessions(server.network(), GENEROUS, MAX_BYTES, REDACTOR)
+        probing = asyncio.create_task(sessions.probe())
+        await server.begun.wait()
+        probing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probing
+        await sessions.aclose()
         assert client_tasks() == []

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from tests.unit.core.builders import MANY
 from worker.core.conversation import (
-    Said,
     Task,
     TaskPage,
     already_made_for,
     created_at,
     latest,
 )
+from worker.core.said import Said
 
 MADE = 0x68E78D0D
 """2025-10-09 10:23:41 UTC: when the task of AUI's documents was made, by its id."""

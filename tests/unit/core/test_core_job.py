@@ -9,7 +9,8 @@ import pytest
 from tests.unit.core.builders import MADE, decode, envelope
 from worker.core.body import with_task
 from worker.core.envelope import Envelope
-from worker.core.job import Address, Job, JobRules, attempt_base
+from worker.core.headers import size_of
+from worker.core.job import MAX_HEADER_BYTES, Address, Job, JobRules, attempt_base
 from worker.core.pace import EVERY, OFF, Pace
 from worker.core.republish import forwarded
 
@@ -35,6 +36,8 @@ def test_a_job_of_nothing_but_task_and_text_gets_every_default() -> None:
         new_conversation=False,
         attempt_base=0,
         maybe_sent=False,
+        copied=False,
+        published_at=None,
     )
 
 
@@ -87,6 +90,8 @@ def test_a_job_says_everything_the_contract_knows() -> None:
         new_conversation=True,
         attempt_base=128,
         maybe_sent=True,
+        copied=True,
+        published_at=1767225600.0,
     )
 
 
@@ -170,19 +175,38 @@ def test_a_malformed_trace_context_is_dropped(
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("message", "maybe_sent", "copied"),
     [
-        (envelope(), False),
-        (envelope(redelivered=True), True),
-        (envelope(headers={"x-delivery-count": 0}), False),
-        (envelope(headers={"x-delivery-count": 1}), True),
-        (envelope(headers={"aui-maybe-sent": True}), True),
-        (envelope(headers={"aui-maybe-sent": False}), False),
-        (envelope(headers={"aui-maybe-sent": False}, redelivered=True), True),
+        (envelope(), False, False),
+        (envelope(redelivered=True), True, False),
+        (envelope(headers={"x-delivery-count": 0}), False, False),
+        (envelope(headers={"x-delivery-count": 1}), True, False),
+        (envelope(headers={"aui-maybe-sent": True}), True, True),
+        (envelope(headers={"aui-maybe-sent": True}, redelivered=True), True, True),
+        (envelope(headers={"aui-maybe-sent": False}), False, False),
+        (envelope(headers={"aui-maybe-sent": False}, redelivered=True), True, False),
+        (envelope(headers={"aui-attempt-base": 64}), False, False),
     ],
 )
-def test_a_message_may_have_been_sent_before(message: Envelope, expected: bool) -> None:
-    assert decode(message).maybe_sent is expected
+def test_a_message_may_have_been_sent_before_by_this_copy_or_another(
+    message: Envelope, maybe_sent: bool, copied: bool
+) -> None:
+    job = decode(message)
+    assert (job.maybe_sent, job.copied) == (maybe_sent, copied)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        (None, None),
+        (datetime(1970, 1, 1, tzinfo=UTC), 0.0),
+        (datetime(2026, 1, 1, tzinfo=UTC), 1767225600.0),
+    ],
+)
+def test_a_job_was_published_when_its_timestamp_says(
+    timestamp: datetime | None, expected: float | None
+) -> None:
+    assert decode(envelope(timestamp=timestamp)).published_at == expected
 
 
 @pytest.mark.parametrize(
@@ -221,11 +245,21 @@ def test_the_largest_headers_are_a_job_s_and_so_are_their_copy_s() -> None:
     headers = {"h": "é" * (16 * 1024 - 64), "x-own": "y" * 4096, "CC": ["a"]}
     first = envelope(headers=headers, redelivered=True, user_id="guest", expiration="60000")
     assert decode(first).text == "hi"
-    properties = forwarded(first, 64)
+    properties = forwarded(first, 64, 1767225660.0)
     counted = {**properties.headers, "x-delivery-count": 1, "x-acquired-count": 1}
     copy = envelope(headers=counted, redelivered=True)
     assert decode(copy).attempt_base == 128
     assert properties.headers["h"] == headers["h"]
+
+
+def test_headers_of_exactly_the_limit_still_are_with_all_that_a_copy_gets_from_us() -> None:
+    headers: dict[str, Any] = {"h": ""}
+    headers["h"] = "y" * (MAX_HEADER_BYTES - size_of(headers))
+    first = envelope(headers=headers, redelivered=True)
+    properties = forwarded(first, 64, 1767225660.0)
+    added = set(properties.headers) - set(headers)
+    assert added == {"aui-attempt-base", "aui-maybe-sent", "aui-expires-at"}
+    assert decode(Envelope("default", first.body, properties=properties)).copied
 
 
 def test_neither_text_nor_request_is_shown_by_repr() -> None:

@@ -62,6 +62,8 @@ def test_an_unknown_task_is_an_underscore_and_no_header() -> None:
     [
         (replies().update("a"), {}),
         (replies().final(FINAL), {}),
+        (replies().final(FINAL, recovered=False), {}),
+        (replies().final(FINAL, recovered=True), {"aui-recovered": True}),
         (replies().created(b"{}"), {}),
         (replies().failed(INTERNAL), {"aui-reason": "internal_error"}),
         (
@@ -139,6 +141,7 @@ def test_an_update_with_half_an_emoji_is_still_json() -> None:
 
 def test_a_final_is_handed_on_byte_for_byte() -> None:
     assert replies().final(FINAL).body is FINAL
+    assert replies().final(FINAL, recovered=True).body is FINAL
 
 
 def test_no_body_is_shown_by_repr() -> None:

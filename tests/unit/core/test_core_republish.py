@@ -141,6 +141,32 @@ def test_a_forwarded_copy_counts_on_and_tells_if_it_may_be_the_second(
     assert forwarded(message, 65).headers == {"aui-attempt-base": 65, **more}
 
 
+@pytest.mark.parametrize(
+    ("expires_at", "more"),
+    [
+        (None, {}),
+        (1767268800.0, {"aui-expires-at": 1767268800}),
+        (1767268800.001, {"aui-expires-at": 1767268801}),
+        (0.0, {"aui-expires-at": 0}),
+    ],
+)
+def test_a_forwarded_copy_tells_when_it_expires_and_never_too_early(
+    expires_at: float | None, more: dict[str, int]
+) -> None:
+    message = envelope(expiration="60000")
+    copy = forwarded(message, 1, expires_at)
+    orig = {"aui-orig-expiration": "60000"}
+    assert copy.headers == {"aui-attempt-base": 1, **orig, **more}
+    assert copy.expiration is None
+    assert all(type(copy.headers[name]) is int for name in more)
+
+
+def test_a_copy_of_a_copy_expires_when_the_first_was_to() -> None:
+    first = envelope(headers={"aui-expires-at": 1767268800})
+    assert forwarded(first, 1).headers["aui-expires-at"] == 1767268800
+    assert forwarded(first, 1, 1767268800.0).headers["aui-expires-at"] == 1767268800
+
+
 @pytest.mark.parametrize(("task_id", "expected"), [("t1", "t1"), (None, "_")])
 def test_the_key_of_a_letter(task_id: str | None, expected: str) -> None:
     address = Address("acme", "j", "c", channel="sms", task_id=task_id)

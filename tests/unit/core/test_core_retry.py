@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from tenacity import AsyncRetrying, RetryCallState, wait_fixed
 
 from tests.unit.core.builders import SOME
-from worker.core.retry import Ack, DeadLetter, Deadline, RetryPolicy, decide
-from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
+from worker.core.job import ATTEMPTS_PER_DELIVERY
+from worker.core.retry import (
+    MAX_ATTEMPTS,
+    Ack,
+    Allowance,
+    DeadLetter,
+    GiveBack,
+    RetryPolicy,
+    decide,
+)
+from worker.core.verdict import COMPLETED, POSTPONED, Kind, Source, Verdict, judge
 
 LOST = judge(Source.CONNECTION_LOST)
 INTERNAL = judge(Source.SERVER_CLOSE, 1011)
@@ -23,11 +32,14 @@ POLICY = judge(Source.SERVER_CLOSE, 1008)
 class Played:
     """A retried turn: the verdicts its attempts end with, and what became of them.
 
-    Each attempt takes ``duration`` seconds; the last verdict repeats for ever.
+    Each attempt takes ``duration`` seconds; the last verdict repeats for ever. The first
+    ``forgiven`` attempts are not counted, and of each ``lost`` seconds are not.
     """
 
     verdicts: Sequence[Verdict]
     duration: float = 0.0
+    forgiven: int = 0
+    lost: float = 0.0
     now: float = 1000.0
     attempts: int = 0
     waits: list[float] = field(default_factory=list)
@@ -52,16 +64,20 @@ def run(policy: RetryPolicy, played: Played) -> Verdict:
         verdict: Verdict = state.outcome.result()
         return verdict
 
-    deadline = Deadline(policy.deadline, lambda: played.now)
+    allowance = policy.allowance(lambda: played.now)
 
     async def attempt() -> Verdict:
-        deadline.start()
-        return await played.attempt()
+        allowance.start()
+        verdict = await played.attempt()
+        allowance.extend(played.lost)
+        if played.attempts <= played.forgiven:
+            allowance.forgive()
+        return verdict
 
     async def turn() -> Verdict:
         retrying = AsyncRetrying(
             retry=policy.retry,
-            stop=policy.stop(deadline),
+            stop=policy.stop(allowance),
             wait=policy.wait,
             sleep=played.sleep,
             retry_error_callback=last,
@@ -105,10 +121,11 @@ def test_an_interruption_is_tried_again_until_it_works() -> None:
         judge(Source.LOCAL_CLOSE, 1009),
         judge(Source.DEADLINE),
         judge(Source.BUG),
+        POSTPONED,
     ],
     ids=lambda verdict: verdict.reason,
 )
-def test_a_rejection_ends_it_at_once(verdict: Verdict) -> None:
+def test_a_rejection_or_postponement_ends_it_at_once(verdict: Verdict) -> None:
     played = Played([verdict])
     assert run(RetryPolicy(), played) is verdict
     assert (played.attempts, played.waits) == (1, [])
@@ -194,13 +211,47 @@ def test_the_deadline_counts_from_the_first_attempt() -> None:
     assert early.attempts == late.attempts == 11
 
 
-def test_a_deadline_begins_to_run_with_the_first_start() -> None:
+@pytest.mark.parametrize(("forgiven", "attempts"), [(0, 3), (1, 4), (7, 10)])
+def test_an_attempt_that_is_forgiven_is_made_again(forgiven: int, attempts: int) -> None:
+    played = Played([LOST], forgiven=forgiven)
+    assert run(RetryPolicy(attempts=3), played) is LOST
+    assert played.attempts == attempts
+
+
+def test_attempts_are_forgiven_for_as_long_as_their_numbers_fit_into_a_delivery() -> None:
+    played = Played([LOST], forgiven=10_000)
+    policy = RetryPolicy(attempts=3, deadline=1e9, backoff=wait_fixed(1.0))
+    assert run(policy, played) is LOST
+    assert played.attempts == MAX_ATTEMPTS
+    assert MAX_ATTEMPTS == 60 < ATTEMPTS_PER_DELIVERY
+
+
+def test_more_attempts_than_fit_into_a_delivery_are_not_made() -> None:
     played = Played([LOST])
-    deadline = Deadline(10.0, lambda: played.now)
+    run(RetryPolicy(attempts=100, deadline=1e9, backoff=wait_fixed(1.0)), played)
+    assert played.attempts == MAX_ATTEMPTS
+
+
+def test_time_in_which_nothing_could_be_done_is_not_counted() -> None:
+    policy = RetryPolicy(attempts=50, deadline=10.0, backoff=wait_fixed(1.0))
+    worked, waited = Played([LOST], duration=4.0), Played([LOST], duration=4.0, lost=3.0)
+    run(policy, worked)
+    run(policy, waited)
+    assert (worked.attempts, waited.attempts) == (3, 6)
+
+
+def allowed(played: Played, attempts: int = 5) -> Allowance:
+    """What a policy of ten seconds allows."""
+    return RetryPolicy(attempts=attempts, deadline=10.0).allowance(lambda: played.now)
+
+
+def test_its_time_begins_to_run_with_the_first_start() -> None:
+    played = Played([LOST])
+    allowance = allowed(played)
     played.now = 2000.0
-    assert deadline.start() == 2010.0
+    assert allowance.start() == 2010.0
     played.now = 2005.0
-    assert deadline.start() == 2010.0
+    assert allowance.start() == 2010.0
 
 
 @pytest.mark.parametrize(
@@ -213,22 +264,71 @@ def test_a_deadline_begins_to_run_with_the_first_start() -> None:
         (11.0, 0.0, False),
     ],
 )
-def test_a_deadline_allows_what_starts_within_it(
+def test_an_attempt_that_starts_in_time_is_covered(
     passed: float, wait: float, expected: bool
 ) -> None:
     played = Played([LOST])
-    deadline = Deadline(10.0, lambda: played.now)
-    deadline.start()
+    allowance = allowed(played)
+    allowance.start()
     played.now += passed
-    assert deadline.allows(wait) is expected
+    assert allowance.covers(1, wait) is expected
 
 
-def test_a_deadline_that_was_not_started_starts_when_it_is_asked() -> None:
+@pytest.mark.parametrize(
+    ("attempts", "forgiven", "made", "expected"),
+    [
+        (5, 0, 0, True),
+        (5, 0, 4, True),
+        (5, 0, 5, False),
+        (5, 0, 6, False),
+        (5, 1, 5, True),
+        (5, 1, 6, False),
+        (1, 0, 1, False),
+        (1, 1, 1, True),
+        (5, 100, 59, True),
+        (5, 100, 60, False),
+        (100, 0, 59, True),
+        (100, 0, 60, False),
+    ],
+)
+def test_an_attempt_that_is_left_is_covered(
+    attempts: int, forgiven: int, made: int, expected: bool
+) -> None:
+    allowance = allowed(Played([LOST]), attempts)
+    for _ in range(forgiven):
+        allowance.forgive()
+    assert allowance.covers(made, 0.0) is expected
+
+
+def test_time_is_extended_by_what_was_lost() -> None:
     played = Played([LOST])
-    deadline = Deadline(10.0, lambda: played.now)
-    assert deadline.allows(10.0)
+    allowance = allowed(played)
+    allowance.start()
+    allowance.extend(5.0)
+    allowance.extend(0.5)
+    assert allowance.start() == 1015.5
+    assert (allowance.covers(1, 15.5), allowance.covers(1, 16.0)) == (True, False)
+
+
+def test_time_that_does_not_run_yet_is_not_extended() -> None:
+    allowance = allowed(Played([LOST]))
+    allowance.extend(5.0)
+    assert allowance.start() == 1010.0
+
+
+def test_time_that_was_not_started_starts_when_it_is_asked_for() -> None:
+    played = Played([LOST])
+    allowance = allowed(played)
+    assert allowance.covers(0, 10.0)
     played.now += 1.0
-    assert not deadline.allows(10.0)
+    assert not allowance.covers(0, 10.0)
+
+
+def test_each_job_has_an_allowance_of_its_own() -> None:
+    policy, played = RetryPolicy(attempts=1), Played([LOST])
+    one, other = (policy.allowance(lambda: played.now) for _ in range(2))
+    one.forgive()
+    assert (one.covers(1, 0.0), other.covers(1, 0.0)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +336,10 @@ def test_a_deadline_that_was_not_started_starts_when_it_is_asked() -> None:
 )
 def test_a_completed_job_is_acked(verdict: Verdict) -> None:
     assert decide(verdict) == Ack()
+
+
+def test_a_postponed_job_is_given_back() -> None:
+    assert decide(POSTPONED) == GiveBack()
 
 
 @pytest.mark.parametrize("verdict", [POLICY, INTERNAL, judge(Source.INVALID_JOB)])

@@ -192,7 +192,17 @@ def test_a_message_may_have_been_sent_from_sending_on() -> None:
     assert turn.maybe_sent
 
 
+@pytest.mark.parametrize("at", [None, 0.0, 1773066121.5])
+def test_a_turn_knows_when_it_was_sent_if_aui_told_the_time(at: float | None) -> None:
+    turn = Turn("t1")
+    assert turn.sent_at is None
+    turn.sending(at)
+    turn.receive(DOCS_UPDATE)
+    turn.closed_by_server(1011)
+    assert (turn.maybe_sent, turn.sent_at) == (True, at)
+
+
 def test_a_refused_upgrade_sent_nothing() -> None:
     turn = Turn("t1")
     turn.refused(judge(Source.STATUS, 401))
-    assert (turn.maybe_sent, turn.phase) == (False, "connecting")
+    assert (turn.maybe_sent, turn.sent_at, turn.phase) == (False, None, "connecting")

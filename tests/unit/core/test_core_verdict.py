@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.builders import MANY
-from worker.core.verdict import COMPLETED, TABLE, Kind, Row, Source, Verdict, judge, row_for
+from worker.core.verdict import (
+    COMPLETED,
+    POSTPONED,
+    TABLE,
+    Kind,
+    Row,
+    Source,
+    Verdict,
+    judge,
+    row_for,
+)
 
 CLOSES: dict[int, tuple[str, str]] = {
     1003: ("rejected", "protocol_error"),
@@ -90,6 +100,8 @@ def test_a_status_that_makes_no_sense_is_tried_again(status: int | None) -> None
         (Source.INVALID_JOB, None, ("rejected", "invalid_job")),
         (Source.DELIVERY_LIMIT, None, ("rejected", "delivery_limit")),
         (Source.EXPIRED, None, ("rejected", "expired")),
+        (Source.POISON, None, ("rejected", "poison_job")),
+        (Source.NETWORK_OUT, None, ("postponed", "network_out")),
     ],
 )
 def test_evidence_that_is_neither_status_nor_the_servers_code(
@@ -133,6 +145,12 @@ def test_what_was_brought_along_is_kept() -> None:
 
 def test_completed_is_the_verdict_of_a_final() -> None:
     assert judge(Source.FINAL) == COMPLETED
+
+
+def test_postponed_is_the_verdict_of_a_network_that_is_out_and_of_nothing_else() -> None:
+    assert judge(Source.NETWORK_OUT) == POSTPONED
+    postponing = [row.source for row in TABLE if row.kind is Kind.POSTPONED]
+    assert postponing == [Source.NETWORK_OUT]
 
 
 def test_an_error_payload_is_not_shown_by_repr() -> None:

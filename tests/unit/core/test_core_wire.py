@@ -77,8 +77,30 @@ def test_an_update_without_a_text_is_unknown(fields: dict[str, Any]) -> None:
 
 def test_the_documents_final_is_kept_byte_for_byte() -> None:
     assert read_frame(FINAL) == Final(
-        raw=FINAL, id="507f1f77bcf86cd799439011", text="I found several built-in microwaves."
+        raw=FINAL,
+        id="507f1f77bcf86cd799439011",
+        text="I found several built-in microwaves.",
+        at=1773066121.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("created_at", "at"),
+    [
+        ("2026-03-09T14:22:01.000Z", 1773066121.0),
+        ("2026-03-09 14:22:01.500000", 1773066121.5),
+        ("yesterday", None),
+        (1773066121, None),
+        (None, None),
+    ],
+)
+def test_a_final_tells_when_it_was_made_if_that_can_be_read(
+    created_at: object, at: float | None
+) -> None:
+    raw = frame(id="m1", text="hi", sender=AGENT, created_at=created_at)
+    expected = Final(raw=raw, id="m1", text="hi", at=at)
+    assert read_frame(raw) == expected
+    assert read_message(raw) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from tenacity import wait_fixed
 from tests.conformance.script import PATIENCE
 from tests.fakes import (
     FakeAgent,
+    FakeChannel,
     FakeCopies,
     FakeDelivery,
     FakePublisher,
@@ -19,20 +21,43 @@ from tests.fakes import (
     Journal,
     ManualClock,
 )
+from worker.core import headers as h
+from worker.core.brownout import Tolerance
 from worker.core.envelope import Envelope, Properties
 from worker.core.job import Job, JobRules, decode_job
 from worker.core.retry import RetryPolicy
 from worker.core.slots import slot_of
+from worker.relay.attempts import Attempts
 from worker.relay.dead_letters import DeadLetters
-from worker.relay.handler import Handler, Received
+from worker.relay.door import Limits
+from worker.relay.endings import Endings
+from worker.relay.finished import Finished
+from worker.relay.gate import Gate
+from worker.relay.handler import Handler
 from worker.relay.intake import Intake
 from worker.relay.lanes import Lanes
+from worker.relay.memory import Memory
+from worker.relay.received import Received
+from worker.relay.recovery import Recovery
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 
 PARTITIONS = 16
 PAUSE = 2.0
 """Seconds between two attempts, here without jitter."""
+
+
+class World:
+    """What workers share: the time, AUI, and what the broker keeps."""
+
+    def __init__(
+        self, agent: type[FakeAgent] = FakeAgent, copies: type[FakeCopies] = FakeCopies
+    ) -> None:
+        self.journal = Journal()
+        self.clock = ManualClock()
+        self.agent = agent(self.clock, self.journal)
+        self.publisher = FakePublisher(self.journal)
+        self.copies = copies(self.journal)
 
 
 class Flow:
@@ -43,40 +68,50 @@ class Flow:
         attempts: int = 5,
         deadline: float = 600.0,
         concurrency: int = 512,
-        agent: type[FakeAgent] = FakeAgent,
-        copies: type[FakeCopies] = FakeCopies,
+        brownout_after: int = 1000,
+        world: World | None = None,
     ) -> None:
-        self.journal = Journal()
-        self.clock = ManualClock()
-        self.agent = agent(self.clock, self.journal)
-        self.publisher = FakePublisher(self.journal)
-        self.copies = copies(self.journal)
+        self.world = world or World()
+        self.journal, self.clock = self.world.journal, self.world.clock
+        self.agent, self.publisher = self.world.agent, self.world.publisher
+        self.copies = self.world.copies
         self.exchanges = FakeTaskExchanges(self.journal)
-        self.users = Users({"default": self.agent})
+        clock, agents = self.clock.port, {"default": self.agent}
+        self.users = Users(agents)
+        limits = {"default": Limits(concurrency)}
+        self.gate = Gate(limits, concurrency, Tolerance(brownout_after), clock)
+        policy = RetryPolicy(attempts, deadline, wait_fixed(PAUSE))
+        self.attempts = Attempts(self.publisher, self.gate, policy, clock)
+        self.memory = Memory()
+        self.recovery = Recovery(agents, self.memory, clock)
         self.turns = Turns(
-            agents={"default": self.agent},
+            agents=agents,
             publisher=self.publisher,
             exchanges=self.exchanges,
-            policy=RetryPolicy(attempts, deadline, wait_fixed(PAUSE)),
-            open_turns=asyncio.Semaphore(concurrency),
-            clock=self.clock.port,
+            attempts=self.attempts,
+            recovery=self.recovery,
+            memory=self.memory,
+            gate=self.gate,
+            clock=clock,
         )
-        self.dead_letters = DeadLetters(self.copies, self.publisher, "worker-1", self.clock.port)
+        self.dead_letters = DeadLetters(self.copies, self.publisher, "worker-1", clock)
+        self.finished = Finished()
         self.handler = Handler(
             turns=self.turns,
             users=self.users,
+            attempts=self.attempts,
             copies=self.copies,
             publisher=self.publisher,
-            dead_letters=self.dead_letters,
+            endings=Endings(self.publisher, self.dead_letters, self.finished, self.memory),
             partitions=PARTITIONS,
-            clock=self.clock.port,
+            clock=clock,
         )
         self.lanes: Lanes[Received] = Lanes(self.handler.handle)
-        self.intake = Intake(self.lanes, JobRules(), PARTITIONS)
+        self.intake = Intake(self.lanes, JobRules(), PARTITIONS, clock)
 
-    def take(self, envelope: Envelope) -> FakeDelivery:
+    def take(self, envelope: Envelope, channel: FakeChannel | None = None) -> FakeDelivery:
         """Take a delivery of a jobs queue, as the broker hands it over."""
-        delivery = FakeDelivery(envelope, self.journal)
+        delivery = FakeDelivery(envelope, self.journal, channel)
         self.intake.receive(delivery)
         return delivery
 
@@ -90,6 +125,10 @@ class Flow:
         await self.idle()
         return delivery
 
+    async def die(self) -> None:
+        """End as a killed process does: nothing more is published or settled."""
+        assert not await self.lanes.drain(0), "it had nothing left to do"
+
 
 def message(
     task_id: str = "task_1",
@@ -100,13 +139,16 @@ def message(
     headers: dict[str, Any] | None = None,
     job_id: str | None = "job_1",
     reply_to: str | None = None,
+    timestamp: datetime | None = None,
 ) -> Envelope:
     """Return a job for a task, published with its slot unless another key is given."""
     return Envelope(
         network="default",
         body=json.dumps({"task_id": task_id, "text": text}).encode(),
         routing_key=slot_of(task_id) if key is None else key,
-        properties=Properties(headers=headers or {}, message_id=job_id, reply_to=reply_to),
+        properties=Properties(
+            headers=headers or {}, message_id=job_id, reply_to=reply_to, timestamp=timestamp
+        ),
         redelivered=redelivered,
     )
 
@@ -130,9 +172,23 @@ def from_user(
     )
 
 
+def again(envelope: Envelope, count: int = 1) -> Envelope:
+    """Return a job as it is handed out for the second time, or more often."""
+    headers = {**envelope.properties.headers, h.DELIVERY_COUNT: count}
+    return replace(
+        envelope, properties=replace(envelope.properties, headers=headers), redelivered=True
+    )
+
+
 def job_of(envelope: Envelope) -> Job:
     """Decode a job."""
     return decode_job(envelope, JobRules(), lambda: "made_up")
+
+
+def received_of(envelope: Envelope, at: float = 0.0) -> Received:
+    """Return a job as it was received at that time."""
+    job = job_of(envelope)
+    return Received(FakeDelivery(envelope), job.address, job.attempt_base, job, at=at)
 
 
 @contextmanager

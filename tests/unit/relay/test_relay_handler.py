@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.script import Bug, Close, Gate, Lose, answering, failing, final, updating
 from tests.fakes import FakeCopies, FakeDelivery
-from tests.unit.relay.flow import Flow, let_run, message, no_task_left
+from tests.unit.relay.flow import Flow, World, let_run, message, no_task_left
 from worker.core import headers as h
 from worker.core.envelope import Envelope, Properties
 from worker.core.job import ATTEMPTS_PER_DELIVERY
@@ -171,7 +171,7 @@ async def test_a_bug_before_the_first_attempt_is_told_under_the_first_attempt() 
         async def to_slot(self, *_: object) -> None:
             raise ZeroDivisionError
 
-    flow = Flow(copies=Broken)
+    flow = Flow(world=World(copies=Broken))
     delivery = await flow.handle(message(key="task_1", redelivered=True))
     (failed,) = flow.publisher.published
     assert (failed.attempt, failed.seq) == (ATTEMPTS_PER_DELIVERY + 1, 1)

@@ -6,12 +6,13 @@ import pytest
 
 from tests.conformance.script import Close, answering, failing
 from tests.fakes import Copied, FakeAgent
-from tests.unit.relay.flow import PAUSE, Flow, from_user, let_run
+from tests.unit.relay.flow import PAUSE, Flow, World, from_user, let_run
 from worker.core import headers as h
-from worker.core.conversation import Said, Task
+from worker.core.conversation import Task
 from worker.core.envelope import Envelope
 from worker.core.errors import AgentUnavailable
 from worker.core.job import ATTEMPTS_PER_DELIVERY
+from worker.core.said import Said
 from worker.core.slots import slot_of
 from worker.core.verdict import Source, judge
 
@@ -171,7 +172,7 @@ async def test_a_task_that_was_made_though_aui_never_said_so_is_not_made_twice(
                 raise AgentUnavailable(judge(Source.IDLE_TIMEOUT))
             return task
 
-    flow = Flow(agent=Deaf)
+    flow = Flow(world=World(agent=Deaf))
     await flow.handle(from_user(headers=headers))
     assert len(flow.agent.tasks["user_1"]) == 1
     assert flow.copies.forwards[0].where == ("default", slot_of(flow.agent.tasks["user_1"][0].id))

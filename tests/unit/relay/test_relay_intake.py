@@ -1,6 +1,7 @@
 """Whatever the broker hands over gets a lane, and never an exception."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.script import PATIENCE, Gate
-from tests.fakes import FakeDelivery, Journal
-from tests.unit.relay.flow import PARTITIONS, from_user, let_run, message
+from tests.fakes import FakeDelivery, Journal, ManualClock
+from tests.unit.relay.flow import PARTITIONS, again, from_user, let_run, message
 from worker.core import headers as h
 from worker.core.envelope import Envelope, Properties
 from worker.core.job import ATTEMPTS_PER_DELIVERY, JobRules
 from worker.core.slots import slot_of
 from worker.core.topology import DELIVERY_LIMIT
-from worker.relay.handler import Received
-from worker.relay.intake import Intake
+from worker.relay.intake import POISON_COUNT, Intake
 from worker.relay.lanes import Lanes
+from worker.relay.received import Received
 
 pytestmark = pytest.mark.anyio
 
@@ -29,13 +30,14 @@ class Desk:
     def __init__(self, stuck: str = "") -> None:
         self.received: list[Received] = []
         self.journal = Journal()
+        self.clock = ManualClock()
         self.gate = Gate().shut()
         self._stuck = stuck
         self.lanes: Lanes[Received] = Lanes(self.work)
-        self.ids = (f"made_up_{number}" for number in range(1, 100))
-        self.intake = Intake(self.lanes, JobRules(), PARTITIONS, lambda: next(self.ids))
+        ids = (f"made_up_{number}" for number in range(1, 100))
+        self.intake = Intake(self.lanes, JobRules(), PARTITIONS, self.clock.port, lambda: next(ids))
 
-    async def work(self, received: Received) -> None:
+    async def work(self, received: Received, _: Sequence[Received]) -> None:
         """Keep what came."""
         self.received.append(received)
         if received.address.job_id == self._stuck:
@@ -69,6 +71,65 @@ async def test_a_job_without_an_id_gets_one() -> None:
 async def test_earlier_deliveries_and_copies_have_their_attempts() -> None:
     received = await Desk().take(message(redelivered=True, headers={h.ATTEMPT_BASE: 3}))
     assert received.base == ATTEMPTS_PER_DELIVERY + 3
+
+
+async def test_it_is_noted_when_a_job_came() -> None:
+    desk = Desk()
+    desk.clock.seconds = 1234.5
+    for envelope in (message(), unreadable(b"")):
+        assert (await desk.take(envelope)).at == 1234.5
+
+
+async def test_a_job_that_never_expires_says_so() -> None:
+    assert (await Desk().take(message())).expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "expiration", "seconds"), [({}, "2500", 2.5), ({h.EXPIRES_AT: 7}, None, None)]
+)
+async def test_when_a_job_expires_is_counted_from_its_receipt_unless_a_copy_says_when(
+    headers: dict[str, Any], expiration: str | None, seconds: float | None
+) -> None:
+    desk = Desk()
+    envelope = message(headers=headers)
+    properties = replace(envelope.properties, expiration=expiration)
+    received = await desk.take(replace(envelope, properties=properties))
+    now = desk.clock.utc().timestamp()
+    assert received.expires_at == (7.0 if seconds is None else now + seconds)
+
+
+@pytest.mark.parametrize(
+    ("count", "redelivered", "poison"),
+    [
+        (POISON_COUNT, True, True),
+        (POISON_COUNT + 5, True, True),
+        (POISON_COUNT - 1, True, False),
+        (POISON_COUNT, False, False),
+    ],
+)
+async def test_a_job_that_was_handed_out_ten_times_is_poison_unless_only_a_header_says_so(
+    count: int, redelivered: bool, poison: bool
+) -> None:
+    envelope = replace(again(message(), count), redelivered=redelivered)
+    received = await Desk().take(envelope)
+    assert received.job is not None
+    assert received.on_hub
+    assert (received.problem is not None) is poison
+    if received.problem is not None:
+        assert received.problem.reason == "poison_job"
+        assert received.problem.detail.startswith(f"delivered {count + 1} times")
+
+
+async def test_a_poison_job_keeps_its_place_in_its_task() -> None:
+    desk = Desk(stuck="first")
+    for envelope in (message(job_id="first"), again(message(job_id="second"), POISON_COUNT)):
+        desk.intake.receive(FakeDelivery(envelope))
+    await desk.gate.reached()
+    await let_run()
+    assert len(desk.received) == 1
+    desk.gate.open()
+    assert await desk.lanes.drain(PATIENCE)
+    assert desk.journal.entries == ["first done", "second done"]
 
 
 async def test_what_is_no_job_is_a_problem_for_its_reply_to_alone() -> None:
@@ -223,5 +284,6 @@ async def test_whatever_comes_is_taken_and_is_either_a_job_or_a_problem(
     receive(FakeDelivery(envelope))
     assert await desk.lanes.drain(PATIENCE)
     (received,) = desk.received
-    assert (received.job is None) is not (received.problem is None)
+    poison = received.problem is not None and received.problem.reason == "poison_job"
+    assert poison or (received.job is None) is not (received.problem is None)
     assert received.address.job_id

@@ -19,14 +19,29 @@ pytestmark = pytest.mark.anyio
 MANY = 3 * MAX_WAITING
 
 
+class Busy(FakePublisher):
+    """A publisher that takes its time while its gate is shut, though publishing is possible."""
+
+    @property
+    def possible(self) -> bool:
+        return True
+
+    async def ready(self) -> None:
+        return
+
+
 class Desk:
     """An outbox over a fake publisher."""
 
     def __init__(
-        self, pace: Pace = EVERY, ready: Gate | None = None, now: Callable[[], float] | None = None
+        self,
+        pace: Pace = EVERY,
+        ready: Gate | None = None,
+        now: Callable[[], float] | None = None,
+        publisher: type[FakePublisher] = Busy,
     ) -> None:
         self.journal = Journal()
-        self.publisher = FakePublisher(self.journal)
+        self.publisher = publisher(self.journal)
         self.clock = ManualClock()
         self.replies = Replies(Address("default", "job", "job", task_id="task"), base=0)
         self.replies.begin_attempt()
@@ -152,6 +167,24 @@ async def test_once_published_a_text_makes_room_again() -> None:
         desk.publisher.gate.open()
     assert desk.texts[1:] == texts
     assert outbox.coalesced == 0
+
+
+async def test_while_nothing_can_be_published_the_newest_stands_for_all_of_them() -> None:
+    desk = Desk(publisher=FakePublisher)
+    async with desk.outbox as outbox:
+        outbox.put("a")
+        await desk.journal.until("update")
+        desk.publisher.gate.shut()
+        for text in ("b", "c", "d"):
+            outbox.put(text)
+            await let_run()
+        assert desk.texts == ["a"]
+        desk.publisher.gate.open()
+        await desk.journal.until("update", 2)
+        outbox.put("e")
+    assert desk.texts == ["a", "d", "e"]
+    assert desk.seqs == [1, 2, 3]
+    assert outbox.coalesced == 2
 
 
 async def test_off_means_no_update_at_all() -> None:

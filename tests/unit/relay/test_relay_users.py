@@ -1,6 +1,7 @@
 """A user's jobs find the task they belong to, and make one only where there is none."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,8 +9,9 @@ from tests.conformance.script import PATIENCE
 from tests.fakes import FakeAgent, ManualClock
 from tests.unit.relay.flow import from_user, job_of
 from worker.core import headers as h
-from worker.core.conversation import CLOCK_SLACK, Said, Task
+from worker.core.conversation import CLOCK_SLACK, Task
 from worker.core.errors import AgentUnavailable
+from worker.core.said import Said
 from worker.core.verdict import Source, judge
 from worker.relay.users import Users
 
@@ -43,8 +45,9 @@ class Desk:
         published_at: float | None = None,
     ) -> tuple[str, Task | None]:
         """Find the task of a job."""
-        job = job_of(from_user(user_id, text, headers=dict(headers or {})))
-        return await self.users.task_for(job, repeated=repeated, published_at=published_at)
+        timestamp = None if published_at is None else datetime.fromtimestamp(published_at, UTC)
+        envelope = from_user(user_id, text, headers=dict(headers or {}), timestamp=timestamp)
+        return await self.users.task_for(job_of(envelope), repeated=repeated)
 
 
 async def test_a_user_without_a_task_gets_one_and_is_told_of_it() -> None:
@@ -182,9 +185,9 @@ async def test_a_user_id_means_something_else_in_another_network() -> None:
     other = FakeAgent(desk.clock)
     users = Users({"default": desk.agent, "acme": other})
     job = job_of(from_user())
-    await users.task_for(job, repeated=False, published_at=None)
+    await users.task_for(job, repeated=False)
     elsewhere = job_of(replace(from_user(), network="acme"))
-    _, made = await users.task_for(elsewhere, repeated=False, published_at=None)
+    _, made = await users.task_for(elsewhere, repeated=False)
     assert made is not None
     assert (len(desk.agent.tasks["user_1"]), len(other.tasks["user_1"])) == (1, 1)
 

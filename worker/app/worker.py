@@ -1,4 +1,4 @@
-"""The composition root: builds a worker from its settings, and owns what lives and dies with it.
+"""A worker's life: builds it from its settings, and owns what lives and dies with it.
 
 Started in order (consuming link and topology, publishing link, leases, consumers), stopped in
 reverse: quiet, drain, give back.
@@ -6,8 +6,7 @@ reverse: quiet, drain, give back.
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,22 +15,17 @@ from worker.amqp.consumer import QueueConsumer
 from worker.amqp.copies import JobCopies
 from worker.amqp.declare import establish, set_up
 from worker.amqp.link import Link
+from worker.amqp.partitions import NetworkPartitions
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
 from worker.amqp.task_exchanges import LeasedTaskExchanges
+from worker.app.flow import Adapters, flow_of
 from worker.aui.agent import AuiAgent
 from worker.aui.websocket import Timeouts
-from worker.core.job import JobRules
 from worker.core.redact import Redactor
-from worker.core.retry import RetryPolicy
 from worker.core.topology import DEFAULT_NETWORK, DROPPED, partition_queue, unslotted
-from worker.relay.dead_letters import DeadLetters
-from worker.relay.handler import Handler, Received
-from worker.relay.intake import Intake
-from worker.relay.lanes import Lanes
+from worker.relay.keeper import Keeper
 from worker.relay.ports import Clock
-from worker.relay.turns import Turns
-from worker.relay.users import Users
 from worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +35,7 @@ class Worker:
     """A worker: give it its settings, then :meth:`run` it once. Made within a running event loop.
 
     Attributes:
-        ready: set while the worker consumes.
+        started: set once the worker consumes for the first time.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -50,26 +44,52 @@ class Worker:
         self._hurrying = asyncio.Event()
         self._stages: list[list[asyncio.Task[None]]] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.ready = asyncio.Event()
+        self.started = asyncio.Event()
 
-        worker = settings.worker
+        worker, url = settings.worker, settings.amqp_url
+        loop = asyncio.get_running_loop()
+        self._clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
         self._agents = _agents(settings)
-        url = settings.amqp_url
         self._consuming = Link("consuming", url, prepare=self._establish, repair=self._set_up)
         self._publishing = Link("publishing", url, repair=self._set_up)
         self._publisher = ReplyPublisher(self._publishing)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)
-        handler = self._handler()
-        self._lanes: Lanes[Received] = Lanes(handler.handle)
-        rules = JobRules(worker.max_job_bytes, re.compile(worker.reply_to_pattern))
-        intake = Intake(self._lanes, rules, worker.partitions)
-        self._consumers = self._all_consumers(intake)
+        copies = JobCopies(self._publishing)
+        self._flow = flow_of(
+            settings,
+            Adapters(self._agents, self._publisher, copies, self._exchanges, self._clock),
+        )
+        self._consumers = {name: self._consumers_of(name) for name in settings.networks}
+        self._dropped = QueueConsumer(
+            self._consuming,
+            DROPPED,
+            DEFAULT_NETWORK,
+            worker.prefetch,
+            self._flow.intake.receive_dropped,
+            find_crashers=False,
+        )
+        self._keepers = [self._keeper(name) for name in settings.networks]
 
     def stop(self) -> None:
         """Ask it to stop: finish what runs, start nothing. A second call skips the finishing."""
         if self._stopping.is_set():
             self._hurrying.set()
         self._stopping.set()
+
+    def not_ready(self) -> Sequence[str]:
+        """Return why it cannot take and answer jobs now, a line each; nothing if it can."""
+        reasons = []
+        if not self.started.is_set() or self._stopping.is_set():
+            reasons.append("stopping" if self._stopping.is_set() else "starting")
+        if not self._publisher.possible:
+            reasons.append("publishing is not possible")
+        brown = self._flow.gate.brown()
+        reasons += [f"network {name} is browned out: {why}" for name, why in brown.items()]
+        for name, consumers in self._consumers.items():
+            idle = sum(not consumer.consuming for consumer in consumers)
+            if idle and name not in brown:
+                reasons.append(f"network {name}: {idle} of {len(consumers)} queues not consumed")
+        return reasons
 
     async def run(self) -> None:
         """Work until :meth:`stop` is called.
@@ -82,7 +102,6 @@ class Worker:
             await self._until_stopped(self._stopping.wait())
             log.info("stopping: finishing what runs")
         finally:
-            self.ready.clear()
             await self._stop()
         log.info("stopped")
 
@@ -92,9 +111,11 @@ class Worker:
         self._spawn(self._publishing.run())
         await self._publishing.session()
         self._spawn(self._exchanges.run())
-        self._spawn(*(consumer.run() for consumer in self._consumers))
-        await asyncio.gather(*(one.started.wait() for one in self._consumers))
-        self.ready.set()
+        consumers = [self._dropped, *(each for own in self._consumers.values() for each in own)]
+        self._spawn(*(consumer.run() for consumer in consumers))
+        await asyncio.gather(*(consumer.started.wait() for consumer in consumers))
+        self._spawn(*(keeper.run() for keeper in self._keepers))
+        self.started.set()
         names = ", ".join(self._settings.networks)
         log.info(
             "ready: consuming %d partitions each of network %s",
@@ -120,7 +141,8 @@ class Worker:
     async def _stop(self) -> None:
         if not self._broken.cancel():
             self._broken.exception()
-        self._lanes.quiet()
+        self._flow.lanes.quiet()
+        self._flow.gate.quiet()
         if not await self._drain():
             log.warning("grace is over: the rest goes back to its queues")
         await self._publisher.aclose()
@@ -132,14 +154,15 @@ class Worker:
 
     async def _drain(self) -> bool:
         """Let what runs finish, within the grace period and unless hurried."""
-        draining = asyncio.create_task(self._lanes.drain(self._settings.worker.grace))
+        lanes = self._flow.lanes
+        draining = asyncio.create_task(lanes.drain(self._settings.worker.grace))
         hurrying = asyncio.create_task(self._hurrying.wait())
         await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
         hurrying.cancel()
         if draining.done():
             return draining.result()
         draining.cancel()
-        return await self._lanes.drain(0)
+        return await lanes.drain(0)
 
     def _spawn(self, *lives: Coroutine[Any, Any, None]) -> None:
         """Run a stage of us in the background; if a part of it ends, all of us ends."""
@@ -163,45 +186,18 @@ class Worker:
         worker = self._settings.worker
         await set_up(session, list(self._settings.networks), worker.partitions, worker.topology)
 
-    def _handler(self) -> Handler:
-        worker = self._settings.worker
-        loop = asyncio.get_running_loop()
-        clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
-        publisher = self._publisher
-        copies = JobCopies(self._publishing)
-        turns = Turns(
-            agents=self._agents,
-            publisher=publisher,
-            exchanges=self._exchanges,
-            policy=RetryPolicy(worker.attempts, worker.job_deadline),
-            open_turns=asyncio.Semaphore(worker.concurrency),
-            clock=clock,
-        )
-        return Handler(
-            turns=turns,
-            users=Users(self._agents),
-            copies=copies,
-            publisher=publisher,
-            dead_letters=DeadLetters(copies, publisher, worker.id, clock),
-            partitions=worker.partitions,
-            clock=clock,
-        )
-
-    def _all_consumers(self, intake: Intake) -> list[QueueConsumer]:
-        worker = self._settings.worker
-
-        def jobs(network: str, queue: str) -> QueueConsumer:
-            return QueueConsumer(self._consuming, queue, network, worker.prefetch, intake.receive)
-
-        consumers = [
-            QueueConsumer(
-                self._consuming, DROPPED, DEFAULT_NETWORK, worker.prefetch, intake.receive_dropped
-            )
+    def _consumers_of(self, network: str) -> list[QueueConsumer]:
+        worker, receive = self._settings.worker, self._flow.intake.receive
+        queues = [partition_queue(network, number) for number in range(worker.partitions)]
+        return [
+            QueueConsumer(self._consuming, queue, network, worker.prefetch, receive)
+            for queue in [*queues, unslotted(network)]
         ]
-        for network in self._settings.networks:
-            queues = [partition_queue(network, number) for number in range(worker.partitions)]
-            consumers += [jobs(network, queue) for queue in [*queues, unslotted(network)]]
-        return consumers
+
+    def _keeper(self, network: str) -> Keeper:
+        *partitions, strays = self._consumers[network]
+        queues = NetworkPartitions(partitions, [strays])
+        return Keeper(self._flow.gate.door(network), self._agents[network], queues, self._clock)
 
 
 @asynccontextmanager
@@ -215,16 +211,16 @@ async def running(settings: Settings) -> AsyncIterator[Worker]:
     """
     worker = Worker(settings)
     life = asyncio.create_task(worker.run())
-    ready = asyncio.create_task(worker.ready.wait())
+    started = asyncio.create_task(worker.started.wait())
     try:
-        await asyncio.wait({life, ready}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({life, started}, return_when=asyncio.FIRST_COMPLETED)
         if life.done():
             life.result()
         yield worker
     finally:
-        ready.cancel()
+        started.cancel()
         worker.stop()
-        await asyncio.gather(life, ready, return_exceptions=True)
+        await asyncio.gather(life, started, return_exceptions=True)
 
 
 def _agents(settings: Settings) -> dict[str, AuiAgent]:

@@ -1,0 +1,117 @@
+"""Keeps account of what came over one channel: what may be begun, what is under way, since when.
+
+A channel is closed only when nothing that came over it is under way any more, for only closing it
+returns the rest to the queue in order: neither ``basic.cancel`` (the next consumer begins while we
+still work) nor ``nack`` (which wedges a partition on some versions) do.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from worker.amqp.session import Channel
+
+ACKS_AT_ONCE = 32
+"""RabbitMQ puts aside what is acked while more than this is still being written (the soft limit
+of ``rabbit_fifo_client``), and forgets what it has put aside when the channel is closed."""
+REST = 0.5
+"""Seconds in which it writes that many, with some to spare."""
+
+
+class Ledger:
+    """The deliveries of one channel, by their tags.
+
+    A *recall* ends the beginning of work: what is claimed goes on, the rest cannot be claimed any
+    more. Once nothing is claimed the channel may be closed.
+
+    Args:
+        channel: what they come over.
+        prefetch: how many may be unacked over it at once.
+        now: a monotonic clock, in seconds.
+
+    Attributes:
+        begun: the broker has this consumer.
+        recalled: nothing may be claimed, but what was spared.
+        given_back: something could not be settled.
+        over: set when nothing is or can be under way: recalled and settled, or the channel lost.
+        closed: set when the channel is closed.
+    """
+
+    def __init__(self, channel: Channel, prefetch: int, now: Callable[[], float]) -> None:
+        self.channel = channel
+        self.prefetch = prefetch
+        self.begun = False
+        self.recalled = False
+        self.given_back = False
+        self.over = asyncio.Event()
+        self.closed = asyncio.Event()
+        self._now = now
+        self._since: dict[int, float] = {}
+        self._claimable: set[int] = set()
+        self._claimed: set[int] = set()
+        self._acks: deque[float] = deque(maxlen=ACKS_AT_ONCE + 1)
+        channel.lost.when(self.over.set)
+
+    @property
+    def oldest(self) -> float | None:
+        """When the longest unsettled delivery came; None if there is none."""
+        return next(iter(self._since.values()), None)
+
+    @property
+    def acked(self) -> bool:
+        """Something that came over the channel was done."""
+        return bool(self._acks)
+
+    @property
+    def rest(self) -> float:
+        """Seconds to leave the channel open for, so that the broker forgets no ack."""
+        if len(self._acks) <= ACKS_AT_ONCE:
+            return 0.0
+        return self._acks[0] + REST - self._now()
+
+    def enter(self, tag: int) -> None:
+        """Take in a delivery, which may be claimed from now on."""
+        self._since[tag] = self._now()
+        self._claimable.add(tag)
+
+    def claim(self, tag: int) -> bool:
+        """Begin work on a delivery, unless it is recalled or its channel lost."""
+        if self.over.is_set() or not (tag in self._claimable or tag in self._claimed):
+            return False
+        return self.hold(tag)
+
+    def hold(self, tag: int) -> bool:
+        """Keep the channel open until a delivery is settled, claimed or not; False if it is over.
+
+        A recalled delivery that nobody claimed may still be done.
+        """
+        if self.over.is_set():
+            return False
+        self._claimable.discard(tag)
+        self._claimed.add(tag)
+        return True
+
+    def settle(self, tag: int, *, acked: bool) -> None:
+        """Strike out a delivery: done, or to go back when the channel is closed."""
+        self._since.pop(tag, None)
+        self._claimable.discard(tag)
+        self._claimed.discard(tag)
+        if acked:
+            self._acks.append(self._now())
+        self._check()
+
+    def give_back(self, tag: int) -> None:
+        """Strike out a delivery that could not be done, and recall the others."""
+        self.given_back = True
+        self.recall()
+        self.settle(tag, acked=False)
+
+    def recall(self, *, sparing: int | None = None) -> None:
+        """Let nothing be begun any more, but perhaps this one delivery."""
+        self.recalled = True
+        self._claimable &= {sparing}
+        self._check()
+
+    def _check(self) -> None:
+        if self.recalled and not self._claimed and not self._claimable:
+            self.over.set()

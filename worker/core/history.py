@@ -1,0 +1,186 @@
+"""Look before you resend: what a task's history says about a message that may have been sent.
+
+AUI has no idempotency key. Once a message may have reached it, the history of its task decides
+whether to hand on the answer that is there, to wait for one, or to ask again. Jobs of a task run
+one after another, so nothing that was said later than our message can be an earlier job's, and
+what was said before the *anchor* cannot be ours.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from worker.core.said import Said
+from worker.core.verdict import Source, Verdict
+
+SENT_SLACK = 2.0
+"""Seconds that AUI's ``Date`` header, cut to whole seconds by another machine, may run ahead."""
+PUBLISHED_SLACK = 5.0
+"""Seconds that a producer's clock may run ahead of AUI's.
+
+More would take an equal text, said this long before, for ours; less would ask twice where a clock
+is off by more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The last final of a task: its id in the history, and when AUI made it, if it says so."""
+
+    id: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What our message is newer than, as far as it is known.
+
+    Attributes:
+        previous: the task's last final before it, if this worker saw it.
+        sent: when this worker first sent it, in seconds since 1970 by AUI's clock.
+        published: the job's timestamp, likewise, but by its producer's clock: it only counts where
+            nothing else is known.
+        copy: another copy of the job may have been sent, and later jobs after it. Of any other job
+            we know that nothing later was sent: it is the last thing the user said.
+    """
+
+    previous: Previous | None = None
+    sent: float | None = None
+    published: float | None = None
+    copy: bool = False
+
+    @property
+    def not_before(self) -> float | None:
+        """The earliest time, by AUI's clock, at which our message can have been said."""
+        if self.sent is not None:
+            return self.sent - SENT_SLACK
+        if self.previous is not None:
+            return self.previous.at
+        return None if self.published is None else self.published - PUBLISHED_SLACK
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a history says.
+
+    Attributes:
+        asked: AUI has our message.
+        ours: the ids of the user messages taken for ours.
+        answer: the agent's answer to it, if there is one.
+        ambiguous: there was no anchor: ours because it is the last thing the user said.
+    """
+
+    asked: bool = False
+    ours: frozenset[str] = frozenset()
+    answer: Said | None = None
+    ambiguous: bool = False
+
+
+def look(
+    history: Sequence[Said],
+    text: str,
+    anchor: Anchor,
+    claimed: Collection[str] = (),
+    *,
+    twin_behind: bool = False,
+) -> Seen:
+    """Look for a message of ours, and its answer, in a task's history.
+
+    Args:
+        history: what was said, oldest first.
+        text: the text of our message.
+        anchor: what it is newer than.
+        claimed: ids of user messages that belong to earlier jobs.
+        twin_behind: a later job with the same text may have been sent, too: the first such
+            message is ours then, and otherwise the last.
+    """
+    behind = _behind(history, anchor.previous)
+    bound = anchor.not_before
+    exact = behind is not None or anchor.sent is not None
+    ambiguous = not exact and bound is None
+    anywhere = exact or (anchor.copy and not ambiguous)
+    first = behind or 0 if anywhere else _last_run(history, text)
+    ours = [
+        place
+        for place in range(first, len(history))
+        if _matches(history[place], text, bound) and history[place].id not in claimed
+    ]
+    if not ours:
+        return Seen()
+    answered = [place for place in ours if _answer(history, place, text)]
+    if twin_behind:
+        place = (answered or ours)[0]
+        ours = [place]
+    elif exact:
+        place = (answered or ours)[-1]  # sent more than once, by us alone: any answer is ours
+    else:
+        place = ours[-1]
+    return Seen(
+        asked=True,
+        ours=frozenset(history[place].id for place in ours) - {""},
+        answer=_answer(history, place, text),
+        ambiguous=ambiguous,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to look, in seconds since the message can last have reached AUI.
+
+    Attributes:
+        answer: for the answer, where the message is there: looking is no attempt.
+        absence: for the message, where it is not: a history may lag behind.
+    """
+
+    answer: float
+    absence: float
+
+
+TOLD = Patience(answer=2.0, absence=2.0)
+"""AUI itself said that it failed: little is to be expected."""
+UNTOLD = Patience(answer=30.0, absence=5.0)
+"""The connection was lost, or the worker that held it: AUI may well be answering."""
+
+
+def patience_after(verdict: Verdict) -> Patience:
+    """Return how long to look after an attempt that ended so."""
+    told = verdict.source is Source.STATUS or verdict.code in (1011, 1012, 1013)
+    return TOLD if told and verdict.source is not Source.LOCAL_CLOSE else UNTOLD
+
+
+def same_text(one: str, other: str) -> bool:
+    """Tell whether two texts are the same but for white space, which AUI may trim."""
+    return one == other or one.split() == other.split()
+
+
+def _behind(history: Sequence[Said], previous: Previous | None) -> int | None:
+    """Return the place behind the previous final; None where the history does not show it."""
+    if previous is None:
+        return None
+    return next((n for n, said in enumerate(history, 1) if said.id == previous.id), None)
+
+
+def _last_run(history: Sequence[Said], text: str) -> int:
+    """Return where the last things the user said begin to be our text: the end, if they are not."""
+    first = len(history)
+    for place in range(len(history) - 1, -1, -1):
+        if history[place].by_user:
+            if not same_text(history[place].text, text):
+                break
+            first = place
+    return first
+
+
+def _matches(said: Said, text: str, not_before: float | None) -> bool:
+    if not said.by_user or not same_text(said.text, text):
+        return False
+    return said.at is None or not_before is None or said.at >= not_before
+
+
+def _answer(history: Sequence[Said], place: int, text: str) -> Said | None:
+    """Return what answers the message there: before the user says something else."""
+    for said in history[place + 1 :]:
+        if not said.by_user:
+            return said
+        if not same_text(said.text, text):
+            return None
+    return None

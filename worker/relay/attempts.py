@@ -1,0 +1,113 @@
+"""Tries until it is settled: the retry loop of one job, with tenacity, through the gate.
+
+An interrupted attempt tells the subscribers that its text is void and is tried again, holding the
+lane, so that order survives. What failed for no fault of the job's, because its network is out or
+limits our rate, is not counted against it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from tenacity import AsyncRetrying, RetryCallState
+
+from worker.core.brownout import State
+from worker.core.reply import Replies
+from worker.core.retry import Allowance, RetryPolicy
+from worker.core.verdict import POSTPONED, Kind, Verdict
+from worker.relay.door import Visit
+from worker.relay.gate import Gate
+from worker.relay.ports import Clock, Publisher
+
+Attempt = Callable[[Visit, Allowance], Awaitable[Verdict]]
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """Makes attempts, as many as it takes and the policy allows.
+
+    Args:
+        publisher: where ``retrying`` goes.
+        gate: admits attempts, and is told how they end.
+        policy: how hard to try.
+        clock: the time.
+    """
+
+    def __init__(self, publisher: Publisher, gate: Gate, policy: RetryPolicy, clock: Clock) -> None:
+        self._publisher = publisher
+        self._gate = gate
+        self._policy = policy
+        self._clock = clock
+
+    async def run(self, network: str, key: str, attempt: Attempt, replies: Replies) -> Verdict:
+        """Call ``attempt`` until it is not interrupted, or what is allowed is used up.
+
+        Args:
+            network: the network it is made at.
+            key: the task or user it is for; evidence of one is no evidence of another.
+            attempt: makes one attempt and returns how it ended.
+            replies: numbers the attempts.
+
+        Returns:
+            the last verdict; a postponed one if the job is to go back to its queue.
+        """
+        allowance = self._policy.allowance(self._clock.now)
+        with self._gate.visit(network) as visit:
+
+            async def once() -> Verdict:
+                if not await self._admitted(visit, allowance):
+                    return POSTPONED
+                replies.begin_attempt()
+                verdict = await attempt(visit, allowance)
+                return await self._weighed(visit, key, verdict, allowance, replies)
+
+            return await self._retrying(once, allowance, replies)
+
+    async def _admitted(self, visit: Visit, allowance: Allowance) -> bool:
+        """Wait at the gate; what a job is held there is not taken from its time."""
+        came, held = self._clock.now(), visit.held
+        admitted = await self._gate.admitted(visit)
+        if held:
+            allowance.extend(self._clock.now() - came)
+        return admitted
+
+    async def _weighed(
+        self, visit: Visit, key: str, verdict: Verdict, allowance: Allowance, replies: Replies
+    ) -> Verdict:
+        """Tell the gate how an attempt ended, and see whether the job is to blame for it."""
+        if verdict.kind is Kind.POSTPONED:
+            return verdict
+        self._gate.ended(visit, key, verdict)
+        if verdict.kind is not Kind.INTERRUPTED or self._gate.counts(visit):
+            return verdict
+        allowance.forgive()
+        if visit.held or visit.door.state is not State.OUT:
+            return verdict
+        if replies.seq:
+            await self._publisher.announce(replies.retrying(verdict, visit.door.until_probe))
+        return POSTPONED
+
+    async def _retrying(
+        self, once: Callable[[], Awaitable[Verdict]], allowance: Allowance, replies: Replies
+    ) -> Verdict:
+        async def announce(state: RetryCallState) -> None:
+            assert state.outcome is not None  # tenacity sleeps after an outcome
+            await self._publisher.announce(
+                replies.retrying(state.outcome.result(), state.upcoming_sleep)
+            )
+
+        retrying = AsyncRetrying(
+            retry=self._policy.retry,
+            stop=self._policy.stop(allowance),
+            wait=self._policy.wait,
+            sleep=self._clock.sleep,
+            before_sleep=announce,
+            retry_error_callback=_last,
+        )
+        verdict: Verdict = await retrying(once)
+        return verdict
+
+
+def _last(state: RetryCallState) -> Verdict:
+    assert state.outcome is not None  # tenacity stops after an outcome
+    verdict: Verdict = state.outcome.result()
+    return verdict

@@ -1,0 +1,82 @@
+"""How a job ends: its terminal reply is published and confirmed, and remembered for a repeat."""
+
+from dataclasses import replace
+
+from worker.core.history import Previous
+from worker.core.reply import Replies
+from worker.core.retry import DeadLetter
+from worker.core.verdict import Source
+from worker.relay.dead_letters import DeadLetters
+from worker.relay.finished import Ending, Finished
+from worker.relay.memory import Memory
+from worker.relay.ports import Publisher
+from worker.relay.progress import Progress
+from worker.relay.received import Received
+
+_GIVEN_UP = (Source.DELIVERY_LIMIT, Source.EXPIRED, Source.POISON)
+"""Why a job is given up that was a job, and may have ended before."""
+
+
+class Endings:
+    """Ends jobs; each method returns when all it published is confirmed.
+
+    Args:
+        publisher: where terminal replies go.
+        dead_letters: keeps what could not be answered.
+        finished: remembers terminal replies.
+        memory: remembers what of a task's history is accounted for.
+    """
+
+    def __init__(
+        self, publisher: Publisher, dead_letters: DeadLetters, finished: Finished, memory: Memory
+    ) -> None:
+        self._publisher = publisher
+        self._dead_letters = dead_letters
+        self._finished = finished
+        self._memory = memory
+
+    async def repeat(self, received: Received) -> Ending | None:
+        """End a job that has ended before in this process; return how it did, if it has.
+
+        A second job with the id of an answered one gets that answer. A redelivery, whose ack did
+        not get through, needs nothing more where everybody was told; one of a failed job is not
+        tried again, a new job with its id is.
+        """
+        problem = received.problem
+        if problem is not None and problem.source not in _GIVEN_UP:
+            return None  # what is no job has no id to go by
+        ending = self._finished.of(received.address)
+        again = received.delivery.envelope.redelivered or problem is not None
+        if ending is None or not (ending.answered or again):
+            return None
+        if not (again and ending.told(received.address)):
+            task_id = ending.reply.address.task_id
+            reply = replace(ending.reply, address=replace(received.address, task_id=task_id))
+            await self._publisher.terminal(reply)
+            self._finished.remember(reply, confirmed=True)
+        return ending
+
+    async def answer(self, replies: Replies, progress: Progress) -> None:
+        """Publish the agent's answer."""
+        final, to = progress.final, replies.address
+        assert final is not None  # it is what completed means
+        if to.task_id is not None:
+            self._memory.answered(to.network, to.task_id, Previous(final.id, final.at))
+        reply = replies.final(final.raw, recovered=progress.recovered)
+        # Remembered at once: should this be abandoned, the next delivery need not ask.
+        self._finished.remember(reply, confirmed=False)
+        await self._publisher.terminal(reply)
+        self._finished.remember(reply, confirmed=True)
+
+    async def keep(
+        self, received: Received, settlement: DeadLetter, replies: Replies, progress: Progress
+    ) -> None:
+        """Keep a job that gets no answer, and say so."""
+        to = replies.address
+        if to.task_id is not None and progress.asked is not None:
+            self._memory.claim(to.network, to.task_id, progress.asked.ours)
+        envelope = received.delivery.envelope
+        reply = await self._dead_letters.keep(
+            envelope, received.address, replies, settlement.verdict, progress
+        )
+        self._finished.remember(reply, confirmed=True)

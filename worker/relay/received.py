@@ -1,0 +1,150 @@
+"""A delivery on its way through the worker: decoded, and perhaps handed over more than once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from worker.core.history import same_text
+from worker.core.job import Address, Job
+from worker.core.verdict import Verdict
+from worker.relay.ports import Clock, Delivery
+
+ABANDONED_AFTER = 60.0
+"""Seconds that work goes on after its delivery was lost: the broker may be back by then."""
+
+
+@dataclass(slots=True, eq=False)
+class Received:
+    """A delivery, decoded: a job, or why it gets none of the agent's time.
+
+    Attributes:
+        delivery: what is to be settled; a redelivery takes its place while the work runs on.
+        address: who is to be told, as far as it is known.
+        base: attempts made before, under earlier deliveries and copies.
+        job: the job, or None.
+        problem: the verdict on what is no job, or was given up by the broker.
+        on_hub: replies go to the hub; those about what is no job only go to its ``reply_to``.
+        at: when it was received, in monotonic seconds.
+        expires_at: when the job expires, in seconds since 1970, if it does.
+        carried: earlier jobs with the same text, answered but unsettled until this one is: after a
+            crash they are told apart only together.
+    """
+
+    delivery: Delivery
+    address: Address
+    base: int
+    job: Job | None = None
+    problem: Verdict | None = None
+    on_hub: bool = True
+    at: float = 0.0
+    expires_at: float | None = None
+    carried: list["Received"] = field(default_factory=list, repr=False)
+    _patience: float = field(default=ABANDONED_AFTER, repr=False)
+    _scope: asyncio.Timeout | None = field(default=None, repr=False)
+    _unwatch: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def expired(self, clock: Clock) -> bool:
+        """Its producer wants no answer any more."""
+        return self.expires_at is not None and clock.utc().timestamp() >= self.expires_at
+
+    def claim(self) -> bool:
+        """Start working on it; what cannot be started goes back, with all that it carries."""
+        if self.delivery.claim():
+            return True
+        for one in self.carried:
+            one.delivery.give_back()
+        return False
+
+    async def ack(self) -> None:
+        """Settle it as done, after what it carries, of that the last first.
+
+        Whenever the worker dies meanwhile, what comes back is the first few of the equal texts and
+        the last one: the history is shared out from its beginning, and its end is the last one's.
+        """
+        for one in (*reversed(self.carried), self):
+            await one.delivery.ack()
+
+    def give_back(self) -> None:
+        """Settle it as not done, and what it carries."""
+        for one in (self, *self.carried):
+            one.delivery.give_back()
+
+    async def ack_with(self, behind: Sequence["Received"]) -> None:
+        """Settle it as done; together with the job that follows, where only that tells them apart.
+
+        Two equal texts in a row ("yes", "yes") look alike in the task's history. Should the worker
+        die while it asks the second, both come back, and the history is shared out in order.
+        """
+        twin = self.twin_in(behind)
+        if twin is None:
+            await self.ack()
+        else:
+            twin.carried = [*self.carried, self]
+
+    def twin_in(self, behind: Sequence["Received"]) -> "Received | None":
+        """Return the job that follows in its lane, if its text is the same."""
+        following = next((one for one in behind if not one.delivery.lost), None)
+        if following is None or following.job is None or self.job is None:
+            return None
+        return following if same_text(self.job.text, following.job.text) else None
+
+    def joined_by(self, other: "Received") -> bool:
+        """Go on under a redelivery of the same job, or of one it carries, if the other is that."""
+        scope = self._scope
+        if scope is None or scope.expired():
+            return False
+        lost = (one for one in (*self.carried, self) if one.delivery.lost)
+        mine = next((one for one in lost if _same_job(one, other)), None)
+        if mine is None or not other.delivery.claim():
+            return False
+        mine.delivery = other.delivery
+        if mine is self:
+            scope.reschedule(None)
+            self._watch()
+        return True
+
+    @asynccontextmanager
+    async def worked_on(self, patience: float = ABANDONED_AFTER) -> AsyncIterator[asyncio.Timeout]:
+        """Work on it for the length of the context, which ends early when it is abandoned.
+
+        That is when its delivery was lost and no redelivery came for ``patience`` seconds: some
+        other worker has it. The yielded scope then says that it expired; what it carried, and came
+        again, goes back.
+        """
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._scope, self._patience = scope, patience
+                self._watch()
+                try:
+                    yield scope
+                finally:
+                    self._scope = None
+                    self._unwatch()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            for one in self.carried:
+                one.delivery.give_back()
+
+    def _watch(self) -> None:
+        self._unwatch()
+        self._unwatch = self.delivery.when_lost(self._wait_for_another)
+
+    def _wait_for_another(self) -> None:
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time() + self._patience)
+
+
+def _same_job(one: Received, two: Received) -> bool:
+    """Tell whether the second is a redelivery of the first: by its id, or by all of the message."""
+    first, again = one.delivery.envelope, two.delivery.envelope
+    if first.properties.message_id or again.properties.message_id:
+        to, to_again = one.address, two.address
+        return (to.job_id, to.task_id, to.user_id) == (
+            to_again.job_id,
+            to_again.task_id,
+            to_again.user_id,
+        )
+    sent = (first.properties.timestamp, first.body)
+    return again.redelivered and sent == (again.properties.timestamp, again.body)

@@ -1,0 +1,105 @@
+"""Looks before a message is sent again: the effect of :mod:`worker.core.history`."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from worker.core.asked import Asked
+from worker.core.errors import AgentUnavailable
+from worker.core.history import Anchor, Seen, look
+from worker.core.job import Job
+from worker.core.said import Said
+from worker.core.verdict import Source, Verdict, judge
+from worker.relay.memory import Memory
+from worker.relay.ports import Agent, Clock
+
+LOOKS_AT_ONCE = 32
+"""After the death of a worker, hundreds of jobs want to look at the same time."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Finds the answer to a message that may have been sent.
+
+    Args:
+        agents: AUI, by network.
+        memory: what of each task's history is accounted for.
+        clock: the time.
+
+    Attributes:
+        counts: of ``recovered`` answers, messages ``asked again``, and ``ambiguous`` findings.
+    """
+
+    def __init__(self, agents: Mapping[str, Agent], memory: Memory, clock: Clock) -> None:
+        self._agents = agents
+        self._memory = memory
+        self._clock = clock
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self.counts: Counter[str] = Counter()
+
+    async def find(
+        self,
+        job: Job,
+        task_id: str,
+        asked: Asked,
+        ends_at: float,
+        twin_behind: Callable[[], bool] = lambda: False,
+    ) -> Said | Verdict | None:
+        """Look for the answer for as long as it may still come.
+
+        Args:
+            job: whose message it is.
+            task_id: the task it belongs to.
+            asked: what is known of it; the messages taken for it are noted there.
+            ends_at: monotonic time at which the job's time is over.
+            twin_behind: tells whether a later job with the same text may have been sent, too.
+
+        Returns:
+            the answer; or a verdict, if the history was not to be had, which is no licence to
+            send; or None: nothing is to be expected, send it.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                seen = await self._look(job, task_id, asked, twin=twin_behind())
+            except AgentUnavailable as error:
+                return error.verdict
+            asked.ours |= seen.ours
+            if seen.answer is not None:
+                return self._found(job, seen, seen.answer)
+            now = self._clock.now()
+            patience = asked.patience.answer if seen.asked else asked.patience.absence
+            left = asked.since + patience - now
+            if left <= 0:
+                self.counts["asked again"] += seen.asked
+                log.info(
+                    "task %s: %s; sending it",
+                    task_id,
+                    "no answer in its history" if seen.asked else "not in its history",
+                )
+                return None
+            if now >= ends_at:
+                return judge(Source.DEADLINE, detail="no answer in the task's history")
+            await self._clock.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _look(self, job: Job, task_id: str, asked: Asked, *, twin: bool) -> Seen:
+        network = job.address.network
+        async with self._looking:
+            history = await self._agents[network].task_messages(task_id)
+        account = self._memory.of(network, task_id)
+        anchor = Anchor(account.previous, asked.sent, job.published_at, job.copied)
+        return look(history, job.text, anchor, account.claimed, twin_behind=twin)
+
+    def _found(self, job: Job, seen: Seen, answer: Said) -> Said:
+        self.counts["recovered"] += 1
+        if seen.ambiguous:
+            self.counts["ambiguous"] += 1
+            log.warning(
+                "job %s: taken for answered by the last exchange of its task, without a timestamp"
+                " to tell",
+                job.address.job_id,
+            )
+        return answer
