@@ -20,10 +20,12 @@ class AmqpDelivery:
     @property
     def lost(self) -> bool:
         """The channel it came by is gone: the broker hands it out again."""
+        self._ledger.channel.check()
         return bool(self._ledger.channel.lost)
 
     def claim(self) -> bool:
         """Start working on it; False if its channel is lost or about to be closed."""
+        self._ledger.channel.check()
         return not self._settled and self._ledger.claim(self._tag)
 
     def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:

@@ -78,4 +78,6 @@ def _cancelled() -> bool:
 
 def words_of(error: BaseException) -> str:
     """Say in one line what a client library's exception says."""
+    if isinstance(error, asyncio.CancelledError):
+        return "the broker fell silent"  # the library cancels what a missed heartbeat ends
     return str(error) or repr(error)

@@ -40,6 +40,9 @@ class Link:
         prepare: called with each new session before anybody may use it.
         repair: called with a session on which something that should stand was not found.
         sleep: waits between two tries.
+        fenced: give it up as soon as the broker falls silent, before the broker gives us up: for
+            a connection over which jobs come, and nothing is published (a broker that is short of
+            memory is silent to publishers).
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Link:
         prepare: Callable[[Session], Awaitable[None]] | None = None,
         repair: Callable[[Session], Awaitable[None]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        fenced: bool = False,
     ) -> None:
         self.purpose = purpose
         self._url = url
@@ -57,6 +62,7 @@ class Link:
         self._repairing = asyncio.Lock()
         self._repaired = float("-inf")
         self._sleep = sleep
+        self._fenced = fenced
         self._session: Session | None = None
         self._up = asyncio.Event()
         self._was_up = False
@@ -80,7 +86,7 @@ class Link:
                     await self._sleep(wait)
                     continue
                 backoff.reset()
-                await session.lost.wait()
+                await self._until_lost(session)
                 log.warning("%s link lost: %s", self.purpose, session.lost.why)
                 await session.close()
         finally:
@@ -116,6 +122,20 @@ class Link:
                 await self._repair(session)
             except (ConfigurationError, LinkLost) as error:
                 log.error("%s link: not set up: %s", self.purpose, error)  # noqa: TRY400  no bug
+
+    async def _until_lost(self, session: Session) -> None:
+        pulse = asyncio.create_task(session.feel_pulse(self._heartbeat)) if self._fenced else None
+        try:
+            await session.lost.wait()
+        finally:
+            if pulse is not None:
+                pulse.cancel()
+                await asyncio.gather(pulse, return_exceptions=True)
+
+    @property
+    def _heartbeat(self) -> float:
+        """The interval of the heartbeats; that of the pulse also where there are none."""
+        return float(URL(self._url).query.get("heartbeat", HEARTBEAT)) or HEARTBEAT
 
     async def _connect(self) -> Session:
         connection = await self._open()

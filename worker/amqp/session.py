@@ -4,14 +4,17 @@ Whoever works over a :class:`Session` or a :class:`Channel` is told of its loss,
 the reason, and never finds it mended behind its back.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from worker.amqp.guard import guarded, words_of
 from worker.amqp.loss import Loss
+from worker.amqp.pulse import Pulse
 from worker.core.errors import LinkLost
 
 log = logging.getLogger(__name__)
@@ -20,10 +23,18 @@ log = logging.getLogger(__name__)
 class Channel:
     """One AMQP channel and the news of its loss."""
 
-    def __init__(self, pika: AbstractChannel, raw: UnderlayChannel, loss: Loss) -> None:
+    def __init__(
+        self,
+        pika: AbstractChannel,
+        raw: UnderlayChannel,
+        loss: Loss,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.pika = pika
         self.raw = raw
         self.lost = loss
+        self.check = check
+        """Declares it lost if the broker has been silent for too long."""
 
     async def close(self) -> None:
         """Close it; what was delivered over it and not acked goes back to its queue, in order.
@@ -43,6 +54,7 @@ class Session:
     def __init__(self, connection: AbstractConnection, on_loss: Callable[[], None]) -> None:
         self.lost = Loss()
         self.lost.when(on_loss)
+        self.pulse: Pulse | None = None
         self._connection = connection
         connection.close_callbacks.add(self._closed)
 
@@ -97,7 +109,25 @@ class Session:
 
         pika.close_callbacks.add(closed)
         raw.on_consumer_cancel_callbacks.add(cancelled)
-        return Channel(pika, raw, loss)
+        # A dead connection takes a while to be closed; nothing may be begun over it meanwhile.
+        self.lost.when(lambda: loss.tell(self.lost.why or "lost"))
+        return Channel(pika, raw, loss, self.check)
+
+    def check(self) -> None:
+        """Declare it lost if the broker has been silent for too long."""
+        if self.pulse is not None:
+            self.pulse.check()
+
+    async def feel_pulse(self, heartbeat: float) -> None:
+        """Declare it lost as soon as the broker falls silent; runs until then, or cancelled."""
+        try:
+            raw = (await self.channel(confirms=False)).raw
+        except LinkLost:
+            return
+        now = asyncio.get_running_loop().time
+        ask = partial(raw.basic_qos, prefetch_count=0)
+        self.pulse = Pulse(lambda: guarded(ask()), self.lost.tell, heartbeat, now)
+        await self.pulse.run()
 
     async def close(self) -> None:
         """Close the connection."""

@@ -50,7 +50,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
         self._agents = _agents(settings)
-        self._consuming = Link("consuming", url, prepare=self._establish, repair=self._set_up)
+        self._consuming = Link(
+            "consuming", url, prepare=self._establish, repair=self._set_up, fenced=True
+        )
         self._publishing = Link("publishing", url, repair=self._set_up)
         self._publisher = ReplyPublisher(self._publishing)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)

@@ -122,6 +122,12 @@ def shown(value: object) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
+def cut(text: str, size: int) -> str:
+    """Cut a text to so many bytes of UTF-8, at a character."""
+    raw = text.encode("utf-8", "replace")
+    return raw.decode("utf-8") if len(raw) <= size else raw[:size].decode("utf-8", "ignore")
+
+
 def _size(field: str, text: str) -> int:
     """Count the bytes of a text; half an emoji, as JavaScript cuts them, is no text."""
     try:

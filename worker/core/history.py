@@ -51,10 +51,11 @@ class Anchor:
     @property
     def not_before(self) -> float | None:
         """The earliest time, by AUI's clock, at which our message can have been said."""
-        if self.sent is not None:
-            return self.sent - SENT_SLACK
-        if self.previous is not None:
-            return self.previous.at
+        sent = None if self.sent is None else self.sent - SENT_SLACK
+        previous = None if self.previous is None else self.previous.at
+        told = [at for at in (sent, previous) if at is not None]
+        if told:
+            return max(told)
         return None if self.published is None else self.published - PUBLISHED_SLACK
 
 
@@ -94,20 +95,28 @@ def look(
             message is ours then, and otherwise the last.
     """
     behind = _behind(history, anchor.previous)
-    bound = anchor.not_before
     exact = behind is not None or anchor.sent is not None
-    ambiguous = not exact and bound is None
-    anywhere = exact or (anchor.copy and not ambiguous)
-    first = behind or 0 if anywhere else _last_run(history, text)
+    # What the history shows in its order needs no comparison of times, which may be cut to seconds.
+    bound = anchor.not_before if behind is None else None
+    ambiguous = behind is None and bound is None
+    newest = _last_run(history, text)
+    first = newest
+    if behind is not None:
+        first = behind
+    elif exact or (anchor.copy and not ambiguous):
+        first = 0
     ours = [
         place
         for place in range(first, len(history))
-        if _matches(history[place], text, bound) and history[place].id not in claimed
+        if history[place].by_user
+        and same_text(history[place].text, text)
+        and history[place].id not in claimed
+        and _since(history[place], bound, newest=place >= newest)
     ]
     if not ours:
         return Seen()
     answered = [place for place in ours if _answer(history, place, text)]
-    if twin_behind:
+    if twin_behind or (anchor.copy and not exact):
         place = (answered or ours)[0]
         ours = [place]
     elif exact:
@@ -170,10 +179,11 @@ def _last_run(history: Sequence[Said], text: str) -> int:
     return first
 
 
-def _matches(said: Said, text: str, not_before: float | None) -> bool:
-    if not said.by_user or not same_text(said.text, text):
-        return False
-    return said.at is None or not_before is None or said.at >= not_before
+def _since(said: Said, bound: float | None, *, newest: bool) -> bool:
+    """Tell whether a message is not older; one without a time is not, if it is the newest."""
+    if bound is None:
+        return True
+    return newest if said.at is None else said.at >= bound
 
 
 def _answer(history: Sequence[Said], place: int, text: str) -> Said | None:

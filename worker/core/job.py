@@ -15,6 +15,7 @@ from worker.core.body import (
     MAX_USER_ID_BYTES,
     TASK_BYTES,
     WORD,
+    cut,
     is_word,
     parse_body,
     request_of,
@@ -145,7 +146,7 @@ def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
             body = None
     fields = body if isinstance(body, dict) else {}
     task_id, user_id = fields.get("task_id"), fields.get("user_id")
-    job_id = _cut(properties.message_id or "", MAX_JOB_ID_BYTES) or new_id()
+    job_id = cut(properties.message_id or "", MAX_JOB_ID_BYTES) or new_id()
     reply_to = properties.reply_to
     return Address(
         network=envelope.network,
@@ -153,7 +154,7 @@ def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
         correlation_id=properties.correlation_id or job_id,
         channel=str(channel) if is_word(channel) else DEFAULT_CHANNEL,
         task_id=task_id if is_word(task_id) else None,
-        user_id=_cut(user_id, MAX_USER_ID_BYTES) if isinstance(user_id, str) else None,
+        user_id=cut(user_id, MAX_USER_ID_BYTES) if isinstance(user_id, str) else None,
         reply_to=reply_to if reply_to and rules.reply_to.search(reply_to) else None,
         trace=_trace(properties),
     )
@@ -247,7 +248,3 @@ def _trace(properties: Properties) -> dict[str, str]:
     if not isinstance(state, str) or len(state) > MAX_TRACESTATE:
         return {h.TRACEPARENT: parent}
     return {h.TRACEPARENT: parent, h.TRACESTATE: state}
-
-
-def _cut(text: str, size: int) -> str:
-    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")

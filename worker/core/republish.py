@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from worker.core import headers as h
+from worker.core.body import cut
 from worker.core.envelope import Envelope, Properties
 from worker.core.job import Address
 from worker.core.reply import NO_TASK, failure_of
@@ -132,12 +133,6 @@ def _error(verdict: Verdict) -> str:
         message = cut(verdict.detail, MAX_ERROR_BYTES // 8)
         payload = failure_payload(verdict.status_code, message, {"cut": True})
     return payload.decode("utf-8", "replace")
-
-
-def cut(text: str, size: int) -> str:
-    """Cut a text to so many bytes of UTF-8, at a character."""
-    raw = text.encode("utf-8", "replace")
-    return raw.decode("utf-8") if len(raw) <= size else raw[:size].decode("utf-8", "ignore")
 
 
 def encodable(value: Any, depth: int = MAX_DEPTH) -> Any:

@@ -41,7 +41,10 @@ def read_history(raw: bytes) -> list[Said] | None:
     except (ValueError, RecursionError):
         return None
     history = [_said(item, written) for item, written in items if isinstance(item, dict)]
-    if all(said.at is not None for said in history):
+    times = [said.at for said in history if said.at is not None]
+    if times and times[0] > times[-1]:
+        history.reverse()
+    if len(times) == len(history):
         history.sort(key=lambda said: said.at or 0.0)
     return history
 

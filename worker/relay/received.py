@@ -76,18 +76,16 @@ class Received:
         Two equal texts in a row ("yes", "yes") look alike in the task's history. Should the worker
         die while it asks the second, both come back, and the history is shared out in order.
         """
-        twin = self.twin_in(behind)
-        if twin is None:
+        following = next((one for one in behind if not one.delivery.lost), None)
+        if following is None or not self.says_the_same(following):
             await self.ack()
         else:
-            twin.carried = [*self.carried, self]
+            following.carried = [*self.carried, self]
 
-    def twin_in(self, behind: Sequence["Received"]) -> "Received | None":
-        """Return the job that follows in its lane, if its text is the same."""
-        following = next((one for one in behind if not one.delivery.lost), None)
-        if following is None or following.job is None or self.job is None:
-            return None
-        return following if same_text(self.job.text, following.job.text) else None
+    def says_the_same(self, other: "Received") -> bool:
+        """Tell whether both are jobs with the same text."""
+        mine, its = self.job, other.job
+        return mine is not None and its is not None and same_text(mine.text, its.text)
 
     def joined_by(self, other: "Received") -> bool:
         """Go on under a redelivery of the same job, or of one it carries, if the other is that."""

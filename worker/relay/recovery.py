@@ -63,7 +63,7 @@ class Recovery:
         pause = FIRST_PAUSE
         while True:
             try:
-                seen = await self._look(job, task_id, asked, twin=twin_behind())
+                seen = await self._look(job, task_id, asked, twin_behind)
             except AgentUnavailable as error:
                 return error.verdict
             asked.ours |= seen.ours
@@ -85,13 +85,15 @@ class Recovery:
             await self._clock.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _look(self, job: Job, task_id: str, asked: Asked, *, twin: bool) -> Seen:
+    async def _look(
+        self, job: Job, task_id: str, asked: Asked, twin_behind: Callable[[], bool]
+    ) -> Seen:
         network = job.address.network
         async with self._looking:
             history = await self._agents[network].task_messages(task_id)
         account = self._memory.of(network, task_id)
         anchor = Anchor(account.previous, asked.sent, job.published_at, job.copied)
-        return look(history, job.text, anchor, account.claimed, twin_behind=twin)
+        return look(history, job.text, anchor, account.claimed, twin_behind=twin_behind())
 
     def _found(self, job: Job, seen: Seen, answer: Said) -> Said:
         self.counts["recovered"] += 1

@@ -6,6 +6,7 @@ history is looked at; a message is never sent under a delivery that is known to 
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from worker.core.asked import Asked
 from worker.core.job import Job
@@ -150,6 +151,6 @@ def _recovered(answer: Said, replies: Replies, progress: Progress) -> Verdict:
 
 
 def _twin(received: Received, behind: Sequence[Received]) -> bool:
-    """Tell whether the job that follows has the same text and may have been sent, too."""
-    twin = received.twin_in(behind)
-    return twin is not None and twin.job is not None and twin.job.maybe_sent
+    """Tell whether a job right behind it, with the same text, may have been sent, too."""
+    twins = takewhile(received.says_the_same, behind)
+    return any(twin.job is not None and twin.job.maybe_sent for twin in twins)

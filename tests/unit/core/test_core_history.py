@@ -150,6 +150,9 @@ def test_a_message_is_absent_or_asked_or_answered(case: Case, anchored: dict[str
     Case("of the same second", "u:yes@9 a:A1@10 u:yes@10", "asked u2", previous="A1@10"),
     Case("against its timestamp", "u:yes@10 a:A1@11", "absent", previous="A1@11", published=9.0),
     Case("against a copy", "u:yes@10 a:A1@11", "absent", previous="A1", copy=True),
+    Case("in whole seconds", "u:hi@8 a:A1@10 u:yes@10", "asked u2", previous="A1@10.4"),
+    Case("not shown, by its time", "u:yes@8.5 a:A1@9", "absent", previous="A0@9", sent=9.01),
+    Case("not shown, timeless", "u:yes@10 a:A1@11", "absent", previous="A0", published=20.0),
     Case("within the slack", "u:yes@9 a:A1@9.5", "absent", previous="A1@9.5", sent=10.0),
     Case("sent since", "u:yes@9 a:A1@9.5 u:yes@10", "asked u2", previous="A1@9.5", sent=10.0),
 )

@@ -242,9 +242,15 @@ def test_times_are_compared_whichever_way_they_are_written() -> None:
 @pytest.mark.parametrize("untold", [None, "soon", 7])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_where_one_does_not_tell_its_time_they_stay_as_listed(untold: object, place: int) -> None:
-    times: list[object] = [SECONDS % 3, SECONDS % 2, SECONDS % 1]
+    times: list[object] = [SECONDS % 1, SECONDS % 2, SECONDS % 3]
     times[place] = untold
     assert [said.id for said in read(at(*times))] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("second", [2, None])
+def test_a_list_that_runs_backwards_is_turned_round(second: int | None) -> None:
+    times: list[object] = [SECONDS % 2, SECONDS % second if second else None, SECONDS % 1]
+    assert [said.id for said in read(at(*times))] == ["2", "1", "0"]
 
 
 def test_a_message_of_aui_is_not_shown_in_full_by_repr() -> None:
