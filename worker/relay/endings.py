@@ -1,6 +1,10 @@
 """How a job ends: its terminal reply is published and confirmed, and remembered for a repeat."""
 
+import hashlib
 from dataclasses import replace
+from datetime import datetime
+
+from cachetools import LRUCache
 
 from worker.core.history import Previous
 from worker.core.reply import Replies
@@ -15,6 +19,10 @@ from worker.relay.received import Received
 
 _GIVEN_UP = (Source.DELIVERY_LIMIT, Source.EXPIRED, Source.POISON)
 """Why a job is given up that was a job, and may have ended before."""
+
+
+UNACKED = 10_000
+_Content = tuple[str, datetime | None, bytes]
 
 
 class Endings:
@@ -34,6 +42,17 @@ class Endings:
         self._dead_letters = dead_letters
         self._finished = finished
         self._memory = memory
+        self._unacked: LRUCache[_Content, Ending] = LRUCache(UNACKED)
+
+    def not_acked(self, received: Received) -> None:
+        """Note that the ack of an ended job cannot have reached the broker.
+
+        It comes again. One that its producer gave no id is known again only by all it says, so
+        that is kept for this case alone: another job may say the same.
+        """
+        ending = self._finished.of(received.address)
+        if ending is not None and not received.delivery.envelope.properties.message_id:
+            self._unacked[_content(received)] = ending
 
     async def repeat(self, received: Received) -> Ending | None:
         """End a job that has ended before in this process; return how it did, if it has.
@@ -45,8 +64,11 @@ class Endings:
         problem = received.problem
         if problem is not None and problem.source not in _GIVEN_UP:
             return None  # what is no job has no id to go by
+        redelivered = received.delivery.envelope.redelivered
+        if redelivered and (unacked := self._unacked.pop(_content(received), None)):
+            return unacked
         ending = self._finished.of(received.address)
-        again = received.delivery.envelope.redelivered or problem is not None
+        again = redelivered or problem is not None
         if ending is None or not (ending.answered or again):
             return None
         if not (again and ending.told(received.address)):
@@ -80,3 +102,9 @@ class Endings:
             envelope, received.address, replies, settlement.verdict, progress
         )
         self._finished.remember(reply, confirmed=True)
+
+
+def _content(received: Received) -> _Content:
+    envelope = received.delivery.envelope
+    digest = hashlib.blake2b(envelope.body, digest_size=16).digest()
+    return envelope.network, envelope.properties.timestamp, digest

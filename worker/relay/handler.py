@@ -190,6 +190,8 @@ class Handler:
             case Ack():
                 await self._endings.answer(replies, progress)
                 await received.ack_with(behind)
+        if received.delivery.lost:
+            self._endings.not_acked(received)
         ended = {
             "verdict": str(verdict.kind),
             "reason": verdict.reason,

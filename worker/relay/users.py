@@ -4,8 +4,9 @@ A user's task is remembered, so that two quick messages of a new user are one co
 list that AUI shows may lag behind.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
+
+from cachetools import LRUCache
 
 from worker.core.conversation import Task, already_made_for, latest
 from worker.core.job import Job
@@ -23,7 +24,8 @@ class Users:
 
     def __init__(self, agents: Mapping[str, Agent]) -> None:
         self._agents = agents
-        self._tasks: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._tasks: LRUCache[tuple[str, str], str] = LRUCache(REMEMBERED)
+        self._found: LRUCache[tuple[str, str, str], str] = LRUCache(REMEMBERED)
 
     async def task_for(self, job: Job, *, repeated: bool) -> tuple[str, Task | None]:
         """Return the id of the task to continue, and the task itself if it is to be announced.
@@ -37,9 +39,13 @@ class Users:
         """
         address = job.address
         agent, user_id = self._agents[address.network], address.user_id or ""
-        known = self._tasks.get((address.network, user_id))
-        if known is not None and not job.new_conversation:
-            self._remember(address.network, user_id, known)
+        # The same job, come twice, belongs to the same task: its answer may be known there.
+        found = self._found.get((address.network, user_id, address.job_id))
+        known = None if repeated else found
+        if known is None and not job.new_conversation:
+            known = self._tasks.get((address.network, user_id))
+        if known is not None:
+            self._remember(job, known)
             return known, None
         newest = None
         if repeated or not job.new_conversation:
@@ -49,7 +55,7 @@ class Users:
             ours = already_made_for(job.text, newest, history, job.published_at)
             newest = newest if ours else None
         task = newest or await agent.create_task(user_id)
-        self._remember(address.network, user_id, task.id)
+        self._remember(job, task.id)
         # A delivery that died between making a task and announcing it left one without a word.
         fresh = newest is None or (repeated and not any(said.by_user for said in history))
         return task.id, task if fresh or job.new_conversation else None
@@ -58,6 +64,8 @@ class Users:
         """Forget a task that AUI does not know any more."""
         if self._tasks.get((network, user_id)) == task_id:
             del self._tasks[network, user_id]
+        for job in [job for job, found in self._found.items() if found == task_id]:
+            del self._found[job]
 
     async def _latest(self, agent: Agent, user_id: str) -> Task | None:
         first = await agent.list_tasks(user_id)
@@ -66,8 +74,7 @@ class Users:
             tasks += (await agent.list_tasks(user_id, first.last)).tasks
         return latest(tasks)
 
-    def _remember(self, network: str, user_id: str, task_id: str) -> None:
+    def _remember(self, job: Job, task_id: str) -> None:
+        network, user_id = job.address.network, job.address.user_id or ""
         self._tasks[network, user_id] = task_id
-        self._tasks.move_to_end((network, user_id))
-        if len(self._tasks) > REMEMBERED:
-            self._tasks.popitem(last=False)
+        self._found[network, user_id, job.address.job_id] = task_id

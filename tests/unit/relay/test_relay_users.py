@@ -26,6 +26,7 @@ class Desk:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.agent = FakeAgent(self.clock)
+        self.jobs = 0
         self.users = Users({"default": self.agent})
 
     async def task(self, user_id: str = "user_1") -> Task:
@@ -43,10 +44,18 @@ class Desk:
         headers: dict[str, str] | None = None,
         repeated: bool = False,
         published_at: float | None = None,
+        job_id: str | None = None,
     ) -> tuple[str, Task | None]:
         """Find the task of a job."""
         timestamp = None if published_at is None else datetime.fromtimestamp(published_at, UTC)
-        envelope = from_user(user_id, text, headers=dict(headers or {}), timestamp=timestamp)
+        self.jobs += 1
+        envelope = from_user(
+            user_id,
+            text,
+            headers=dict(headers or {}),
+            timestamp=timestamp,
+            job_id=job_id or f"job_{self.jobs}",
+        )
         return await self.users.task_for(job_of(envelope), repeated=repeated)
 
 
@@ -91,6 +100,20 @@ async def test_a_new_conversation_is_made_whatever_there_was_and_is_then_the_lat
     assert made is not None
     assert task_id not in ("", old.id)
     assert await desk.find() == (task_id, None)
+
+
+async def test_the_same_job_twice_makes_one_new_conversation() -> None:
+    """Platforms deliver a webhook again when nobody answers in time."""
+    desk = Desk()
+    task_id, made = await desk.find(headers=NEW, job_id="wamid.1")
+    other, _ = await desk.find(headers=NEW, job_id="wamid.2")
+    assert made is not None
+    assert other != task_id
+    assert await desk.find(headers=NEW, job_id="wamid.1") == (task_id, None)
+    desk.users.forget("default", "user_1", task_id)
+    third, made = await desk.find(headers=NEW, job_id="wamid.1")
+    assert made is not None
+    assert third not in (task_id, other)
 
 
 async def test_a_repeated_job_adopts_the_task_it_made_if_nobody_has_spoken_in_it() -> None:
