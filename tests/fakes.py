@@ -131,6 +131,7 @@ class FakeDelivery:
         self.acked = False
         self.settled = False
         self.given_back = False
+        self.first = True
         self._journal = journal or Journal()
 
     @property

@@ -17,15 +17,12 @@ from worker.amqp.backoff import Backoff
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.guard import NOT_FOUND, guarded
 from worker.amqp.ledger import Ledger
+from worker.amqp.line import Line
 from worker.amqp.link import Link
 from worker.amqp.messages import envelope_of
 from worker.amqp.session import Session
-from worker.core.envelope import Envelope
 from worker.core.errors import LinkLost
 
-SUSPECT_COUNT = 3
-"""Deliveries without an ack from which on a job may be what ends its workers: fewer happen to
-everybody in a rolling update, and the delivery limit (20) leaves room for finding out."""
 MAX_UNACKED_AGE = 20 * 60.0
 """Seconds; the broker closes a channel at 30 minutes, and what runs needs up to a job's deadline
 (10 minutes) to be finished first."""
@@ -41,8 +38,8 @@ class QueueConsumer:
         network: the network whose queue it is.
         prefetch: how many deliveries may be unacked at once, when it is open in full.
         on_delivery: takes a delivery; must not block.
-        find_crashers: take what was handed out too often alone, one at a time, so that the job
-            that ends its workers is found and its neighbours go free.
+        find_crashers: take what was handed out too often in single file, so that the job that
+            ends its workers is found and its neighbours go free.
         max_age: seconds after which the oldest unsettled delivery makes it drain and begin anew.
         now: a monotonic clock, in seconds.
         sleep: waits so many seconds of it.
@@ -72,7 +69,6 @@ class QueueConsumer:
         self._sleep = sleep
         self._opened = asyncio.Event()
         self._opened.set()
-        self._alone = False
         self._ledger: Ledger | None = None
         self.started = asyncio.Event()
         """Set once the broker has had this consumer, active or waiting its turn."""
@@ -90,7 +86,8 @@ class QueueConsumer:
     def close(self) -> None:
         """Consume no longer: what was begun is finished, all else goes back to the queue."""
         self._opened.clear()
-        self._agree()
+        if self._ledger is not None:
+            self._ledger.recall()
 
     async def closed(self) -> None:
         """Return once the present channel is drained and closed, or lost; at once without one."""
@@ -118,10 +115,12 @@ class QueueConsumer:
         ledger = None
         try:
             channel = await session.channel(confirms=False)
-            ledger = self._ledger = Ledger(channel, self._wanted, self._now)
-            self._agree()
-            if not ledger.recalled:
-                await self._begin(ledger)
+            line = Line(self._queue, self._on_delivery, single_file=self._find_crashers)
+            ledger = self._ledger = Ledger(channel, self._now, line.settled)
+            if self._opened.is_set():
+                await self._begin(ledger, line)
+            else:
+                ledger.recall()
             await self._end(ledger)
             if channel.lost and not session.lost:
                 log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
@@ -136,15 +135,17 @@ class QueueConsumer:
             await self._close_channel(session)
         return ledger
 
-    async def _begin(self, ledger: Ledger) -> None:
+    async def _begin(self, ledger: Ledger, line: Line) -> None:
         async def deliver(delivered: DeliveredMessage) -> None:
             # What comes during a drain goes back with the channel.
             if not ledger.recalled and not ledger.channel.lost:
+                tag = delivered.delivery_tag or 0
+                first = ledger.enter(tag)
                 envelope = envelope_of(delivered, self._network)
-                self._take(ledger, envelope, delivered.delivery_tag or 0)
+                line.enter(AmqpDelivery(envelope, ledger, tag, first=first))
 
         raw = ledger.channel.raw
-        await guarded(raw.basic_qos(prefetch_count=ledger.prefetch))
+        await guarded(raw.basic_qos(prefetch_count=self._prefetch))
         await guarded(raw.basic_consume(self._queue, deliver))
         ledger.begun = True
         self.started.set()
@@ -159,56 +160,18 @@ class QueueConsumer:
             await asyncio.gather(aging, return_exceptions=True)
 
     async def _recall_when_old(self, ledger: Ledger) -> None:
-        while not ledger.recalled:
-            now, oldest = self._now(), ledger.oldest
-            left = self._max_age if oldest is None else oldest + self._max_age - now
-            if left <= 0:
-                log.warning(
-                    "%s: a delivery is unsettled for %.0f s; draining before the broker closes"
-                    " the channel",
-                    self._queue,
-                    self._max_age,
-                )
-                ledger.recall()
-                return
+        left = self._max_age
+        while left > 0:
             await self._sleep(left)
-
-    def _take(self, ledger: Ledger, envelope: Envelope, tag: int) -> None:
-        """Hand a delivery on, unless it is one to be taken alone and others are beside it.
-
-        They are taken alone until one comes that was never handed out before. What the broker
-        returns it puts behind all that it has returned and not handed out again: only when
-        nothing of that is left, what the drain returns keeps its place.
-        """
-        if self._find_crashers and not self._alone and _suspect(envelope):
+            oldest, now = ledger.oldest, self._now()
+            left = self._max_age - (0.0 if oldest is None else now - oldest)
+        if ledger.recall():
             log.warning(
-                "%s: a job was handed out %d times and not settled; taking them one at a time",
+                "%s: a delivery is unsettled for %.0f s; draining before the broker closes the"
+                " channel",
                 self._queue,
-                envelope.delivery_count,
+                self._max_age,
             )
-            self._alone = True
-            self._agree()
-            if ledger.recalled:
-                return
-        ledger.enter(tag)
-        if self._alone and not envelope.redelivered:
-            log.info("%s: taking jobs together again", self._queue)
-            self._alone = False
-            self._agree(sparing=tag)
-        self._on_delivery(AmqpDelivery(envelope, ledger, tag))
-
-    @property
-    def _wanted(self) -> int:
-        """The prefetch that is wanted now; 0 for no consumer at all."""
-        if not self._opened.is_set():
-            return 0
-        return 1 if self._alone else self._prefetch
-
-    def _agree(self, *, sparing: int | None = None) -> None:
-        """Drain the present channel, but for one delivery, if it is not what is wanted."""
-        ledger, wanted = self._ledger, self._wanted
-        if ledger is not None and (not wanted or wanted != ledger.prefetch):
-            ledger.recall(sparing=sparing)
 
     async def _close_channel(self, session: Session) -> None:
         """Close the channel, after which none of its deliveries is acked any more."""
@@ -220,11 +183,3 @@ class QueueConsumer:
                 await ledger.channel.close()
         finally:
             ledger.closed.set()
-
-
-def _suspect(envelope: Envelope) -> bool:
-    """Tell whether a job may be one that ends its workers.
-
-    The broker says itself that it hands it out again: a count alone may be a producer's header.
-    """
-    return envelope.redelivered and envelope.delivery_count >= SUSPECT_COUNT

@@ -6,7 +6,8 @@ from worker.amqp.link import Link
 from worker.amqp.messages import copy_message
 from worker.amqp.outlet import Outlet
 from worker.core.envelope import Properties
-from worker.core.headers import MAYBE_SENT
+from worker.core.headers import ATTEMPT_BASE, MAYBE_SENT
+from worker.core.job import ATTEMPTS_PER_DELIVERY
 from worker.core.topology import DEAD, jobs_exchange
 
 
@@ -24,12 +25,13 @@ class JobCopies:
         """Queue a job in the partition of its slot; tries until the broker has it.
 
         Once a confirm was lost two copies may arrive, so the later ones say that the job may have
-        been sent.
+        been sent, and number their attempts behind those of the first.
         """
-        marked = replace(properties, headers={**properties.headers, MAYBE_SENT: True})
+        base = int(properties.headers.get(ATTEMPT_BASE, 0)) + ATTEMPTS_PER_DELIVERY
+        marked = {**properties.headers, MAYBE_SENT: True, ATTEMPT_BASE: base}
         await self._outlet.place_surely(
             jobs_exchange(network),
             slot,
             copy_message(body, properties),
-            again=copy_message(body, marked),
+            again=copy_message(body, replace(properties, headers=marked)),
         )

@@ -11,10 +11,13 @@ from worker.core.errors import LinkLost
 class AmqpDelivery:
     """Implements :class:`worker.relay.ports.Delivery`."""
 
-    def __init__(self, envelope: Envelope, ledger: Ledger, tag: int) -> None:
+    def __init__(
+        self, envelope: Envelope, ledger: Ledger, tag: int, *, first: bool = False
+    ) -> None:
         self.envelope = envelope
+        self.first = first
+        self.tag = tag
         self._ledger = ledger
-        self._tag = tag
         self._settled = False
 
     @property
@@ -26,7 +29,7 @@ class AmqpDelivery:
     def claim(self) -> bool:
         """Start working on it; False if its channel is lost or about to be closed."""
         self._ledger.channel.check()
-        return not self._settled and self._ledger.claim(self._tag)
+        return not self._settled and self._ledger.claim(self.tag)
 
     def when_lost(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have a function called when the channel it came by is gone; return what undoes that."""
@@ -44,20 +47,20 @@ class AmqpDelivery:
         if self._settled:
             raise RuntimeError("a delivery was settled twice")
         self._settled = True
-        if not self._ledger.hold(self._tag):
+        if not self._ledger.hold(self.tag):
             return
         channel, acked = self._ledger.channel, False
         try:
-            await channel.lost.ends(guarded(channel.raw.basic_ack(self._tag, wait=False)))
+            await channel.lost.ends(guarded(channel.raw.basic_ack(self.tag, wait=False)))
             acked = True
         except LinkLost as error:
             channel.lost.tell(str(error))
         finally:
-            self._ledger.settle(self._tag, acked=acked)
+            self._ledger.settle(self.tag, acked=acked)
 
     def give_back(self) -> None:
         """Have it go back to its queue: its channel is closed once nothing else is under way."""
         if self._settled:
             return
         self._settled = True
-        self._ledger.give_back(self._tag)
+        self._ledger.give_back(self.tag)

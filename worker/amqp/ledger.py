@@ -26,26 +26,32 @@ class Ledger:
 
     Args:
         channel: what they come over.
-        prefetch: how many may be unacked over it at once.
         now: a monotonic clock, in seconds.
+        settled: told the tag of each delivery that is settled while others can be begun.
 
     Attributes:
         begun: the broker has this consumer.
-        recalled: nothing may be claimed, but what was spared.
+        recalled: nothing may be claimed any more.
         given_back: something could not be settled.
         over: set when nothing is or can be under way: recalled and settled, or the channel lost.
         closed: set when the channel is closed.
     """
 
-    def __init__(self, channel: Channel, prefetch: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        now: Callable[[], float],
+        settled: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.channel = channel
-        self.prefetch = prefetch
         self.begun = False
         self.recalled = False
         self.given_back = False
         self.over = asyncio.Event()
         self.closed = asyncio.Event()
         self._now = now
+        self._settled = settled
+        self._entered = False
         self._since: dict[int, float] = {}
         self._claimable: set[int] = set()
         self._claimed: set[int] = set()
@@ -69,10 +75,12 @@ class Ledger:
             return 0.0
         return self._acks[0] + REST - self._now()
 
-    def enter(self, tag: int) -> None:
-        """Take in a delivery, which may be claimed from now on."""
+    def enter(self, tag: int) -> bool:
+        """Take in a delivery, which may be claimed from now on; tell whether it is the first."""
+        first, self._entered = not self._entered, True
         self._since[tag] = self._now()
         self._claimable.add(tag)
+        return first
 
     def claim(self, tag: int) -> bool:
         """Begin work on a delivery, unless it is recalled or its channel lost."""
@@ -99,6 +107,8 @@ class Ledger:
         if acked:
             self._acks.append(self._now())
         self._check()
+        if not (self.recalled or self.over.is_set()):
+            self._settled(tag)
 
     def give_back(self, tag: int) -> None:
         """Strike out a delivery that could not be done, and recall the others."""
@@ -106,12 +116,13 @@ class Ledger:
         self.recall()
         self.settle(tag, acked=False)
 
-    def recall(self, *, sparing: int | None = None) -> None:
-        """Let nothing be begun any more, but perhaps this one delivery."""
-        self.recalled = True
-        self._claimable &= {sparing}
+    def recall(self) -> bool:
+        """Let nothing be begun any more; tell whether that is news."""
+        news, self.recalled = not self.recalled, True
+        self._claimable.clear()
         self._check()
+        return news
 
     def _check(self) -> None:
-        if self.recalled and not self._claimed and not self._claimable:
+        if self.recalled and not self._claimed:
             self.over.set()

@@ -1,6 +1,5 @@
 """Closes and opens the queues of one network, together or one after another."""
 
-import asyncio
 from collections.abc import Sequence
 from itertools import cycle
 
@@ -22,15 +21,10 @@ class NetworkPartitions:
         self._all = [*partitions, *others]
         self._next = cycle(partitions)
 
-    async def close(self) -> None:
-        """Drain and close every queue; returns when all are closed.
-
-        Whoever waits for this must hold no claimed delivery of the network: it would wait for
-        itself.
-        """
+    def close(self) -> None:
+        """Drain and close every queue."""
         for consumer in self._all:
             consumer.close()
-        await asyncio.gather(*(consumer.closed() for consumer in self._all))
 
     def open_one(self) -> None:
         """Consume one partition, another one each time, in full; the others stay as they are."""

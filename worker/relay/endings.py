@@ -42,17 +42,18 @@ class Endings:
         self._dead_letters = dead_letters
         self._finished = finished
         self._memory = memory
-        self._unacked: LRUCache[_Content, Ending] = LRUCache(UNACKED)
+        self._unacked: LRUCache[_Content, list[Ending]] = LRUCache(UNACKED)
 
     def not_acked(self, received: Received) -> None:
-        """Note that the ack of an ended job cannot have reached the broker.
+        """Note that the ack of an ended job, and what it carries, cannot have reached the broker.
 
         It comes again. One that its producer gave no id is known again only by all it says, so
         that is kept for this case alone: another job may say the same.
         """
-        ending = self._finished.of(received.address)
-        if ending is not None and not received.delivery.envelope.properties.message_id:
-            self._unacked[_content(received)] = ending
+        for one in (*received.carried, received):
+            ending = self._finished.of(one.address)
+            if ending is not None and _nameless(one):
+                self._unacked.setdefault(_content(one), []).append(ending)
 
     async def repeat(self, received: Received) -> Ending | None:
         """End a job that has ended before in this process; return how it did, if it has.
@@ -65,8 +66,9 @@ class Endings:
         if problem is not None and problem.source not in _GIVEN_UP:
             return None  # what is no job has no id to go by
         redelivered = received.delivery.envelope.redelivered
-        if redelivered and (unacked := self._unacked.pop(_content(received), None)):
-            return unacked
+        if redelivered and _nameless(received):
+            unacked = self._unacked.get(_content(received))
+            return unacked.pop(0) if unacked else None
         ending = self._finished.of(received.address)
         again = redelivered or problem is not None
         if ending is None or not (ending.answered or again):
@@ -102,6 +104,10 @@ class Endings:
             envelope, received.address, replies, settlement.verdict, progress
         )
         self._finished.remember(reply, confirmed=True)
+
+
+def _nameless(received: Received) -> bool:
+    return not received.delivery.envelope.properties.message_id
 
 
 def _content(received: Received) -> _Content:

@@ -15,7 +15,8 @@ from worker.relay.ports import Clock, Delivery
 from worker.relay.received import Received
 
 POISON_COUNT = 10
-"""Deliveries without an end after which a job is what ends the workers: half the broker's limit."""
+"""Deliveries without an end after which the first job of a queue is what ends the workers; the
+others were only beside it. Half the broker's limit."""
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ class Intake:
     def _taken(self, delivery: Delivery, job: Job) -> Received:
         envelope = delivery.envelope
         count, poison = envelope.delivery_count, None
-        if envelope.redelivered and count >= POISON_COUNT:
+        if delivery.first and envelope.redelivered and count >= POISON_COUNT:
             poison = judge(Source.POISON, detail=f"delivered {count + 1} times without an end")
         return Received(
             delivery,

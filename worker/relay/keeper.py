@@ -51,7 +51,7 @@ class Keeper:
             began = self._clock.now()
             self.brownouts += 1
             log.error("browned out: %s", self._door.why, extra=extra)
-            await self._partitions.close()
+            self._partitions.close()
             self._one_open = False
             await self._until_healthy()
             self._partitions.open()
@@ -66,7 +66,7 @@ class Keeper:
 
     async def _out(self) -> None:
         if self._one_open and not self._door.held:
-            await self._partitions.close()
+            self._partitions.close()
             self._one_open = False
         wait = self._door.until_probe
         await self._door.undisturbed(self._clock.sleep(wait) if wait > 0 else self._probe())

@@ -35,6 +35,14 @@ class Delivery(Protocol):
         """The message."""
 
     @property
+    def first(self) -> bool:
+        """It is the first that came over its channel.
+
+        Where jobs are taken in single file, that is the one that was worked on when the channel
+        before it ended.
+        """
+
+    @property
     def lost(self) -> bool:
         """The link it came over is gone: the broker hands the message out again."""
 
@@ -195,10 +203,10 @@ class Agent(Protocol):
 class Partitions(Protocol):
     """The queues of one network."""
 
-    async def close(self) -> None:
-        """Drain every partition and close its channel: what was not started goes back.
+    def close(self) -> None:
+        """Drain every partition and then close its channel.
 
-        Returns when nothing of the network is delivered any more.
+        What was begun goes on, for as long as it takes; what was not goes back.
         """
 
     def open_one(self) -> None:

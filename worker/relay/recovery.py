@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from worker.core.asked import Asked
+from worker.core.brownout import State
 from worker.core.errors import AgentUnavailable
 from worker.core.history import Anchor, Seen, look
 from worker.core.job import Job
 from worker.core.said import Said
-from worker.core.verdict import Source, Verdict, judge
+from worker.core.verdict import POSTPONED, Source, Verdict, judge
+from worker.relay.door import Visit
 from worker.relay.memory import Memory
 from worker.relay.ports import Agent, Clock
 
@@ -44,6 +46,7 @@ class Recovery:
         job: Job,
         task_id: str,
         asked: Asked,
+        visit: Visit,
         ends_at: float,
         twin_behind: Callable[[], bool] = lambda: False,
     ) -> Said | Verdict | None:
@@ -53,12 +56,13 @@ class Recovery:
             job: whose message it is.
             task_id: the task it belongs to.
             asked: what is known of it; the messages taken for it are noted there.
+            visit: the job's visit at the gate: it is postponed when its network goes out.
             ends_at: monotonic time at which the job's time is over.
             twin_behind: tells whether a later job with the same text may have been sent, too.
 
         Returns:
             the answer; or a verdict, if the history was not to be had, which is no licence to
-            send; or None: nothing is to be expected, send it.
+            send, or the network went out; or None: nothing is to be expected, send it.
         """
         pause = FIRST_PAUSE
         while True:
@@ -82,7 +86,9 @@ class Recovery:
                 return None
             if now >= ends_at:
                 return judge(Source.DEADLINE, detail="no answer in the task's history")
-            await self._clock.sleep(min(pause, left))
+            await visit.door.undisturbed(self._clock.sleep(min(pause, left)))
+            if visit.door.state is State.OUT and not visit.held:
+                return POSTPONED
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _look(

@@ -94,7 +94,12 @@ class Turns:
             async def attempt(visit: Visit, allowance: Allowance) -> Verdict:
                 if asked.maybe:
                     found = await self._recovery.find(
-                        job, task_id, asked, allowance.start(), lambda: _twin(received, behind)
+                        job,
+                        task_id,
+                        asked,
+                        visit,
+                        allowance.start(),
+                        lambda: _twin(received, behind),
                     )
                     if isinstance(found, Verdict):
                         progress.note(replies.attempt, "looking", found)

@@ -17,7 +17,7 @@ def delivery_over(loss: Loss, *, silent: bool) -> AmqpDelivery:
         if silent:
             loss.tell("the broker has not answered for 8 s")
 
-    ledger = Ledger(Channel(cast(Any, None), cast(Any, None), loss, check), 64, time.monotonic)
+    ledger = Ledger(Channel(cast(Any, None), cast(Any, None), loss, check), time.monotonic)
     ledger.enter(1)
     return AmqpDelivery(Envelope("default", b"{}"), ledger, 1)
 

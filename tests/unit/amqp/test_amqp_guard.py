@@ -6,7 +6,7 @@ import pytest
 from aio_pika.exceptions import AMQPConnectionError, ChannelInvalidStateError
 from aiormq.exceptions import ChannelNotFoundEntity
 
-from worker.amqp.guard import guarded
+from worker.amqp.guard import guarded, words_of
 from worker.core.errors import LinkLost
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +83,16 @@ async def test_a_cancellation_that_the_library_swallows_is_not_lost() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionResetError("reset"), "reset"),
+        (TimeoutError(), "TimeoutError()"),
+        (asyncio.CancelledError(), "the broker fell silent"),
+    ],
+    ids=repr,
+)
+def test_every_error_has_words_for_people(error: BaseException, words: str) -> None:
+    assert words_of(error) == words

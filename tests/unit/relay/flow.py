@@ -51,10 +51,13 @@ class World:
     """What workers share: the time, AUI, and what the broker keeps."""
 
     def __init__(
-        self, agent: type[FakeAgent] = FakeAgent, copies: type[FakeCopies] = FakeCopies
+        self,
+        agent: type[FakeAgent] = FakeAgent,
+        copies: type[FakeCopies] = FakeCopies,
+        clock: type[ManualClock] = ManualClock,
     ) -> None:
         self.journal = Journal()
-        self.clock = ManualClock()
+        self.clock = clock()
         self.agent = agent(self.clock, self.journal)
         self.publisher = FakePublisher(self.journal)
         self.copies = copies(self.journal)

@@ -35,17 +35,15 @@ class Desk:
         self.flow = Flow()
         self.finished, self.memory = self.flow.finished, self.flow.memory
         self.publisher = self.flow.publisher
-        self.endings = Endings(
-            self.publisher, self.flow.dead_letters, self.finished, self.memory
-        )
+        self.endings = Endings(self.publisher, self.flow.dead_letters, self.finished, self.memory)
         self.progress = Progress(self.flow.clock.port, final=ANSWER)
         self.replies = Replies(received_of(message()).address, 64)
         self.replies.begin_attempt()
 
-    @property
-    def ending(self) -> Ending | None:
-        """How the job ended, as far as is known."""
-        return self.finished.of(received_of(message()).address)
+    def known(self) -> tuple[bool, bool] | None:
+        """Return whether the job was answered and that confirmed, if it is known to have ended."""
+        ending = self.finished.of(received_of(message()).address)
+        return None if ending is None else (ending.answered, ending.confirmed)
 
     async def answer(self) -> None:
         """End the job with the answer."""
@@ -89,12 +87,11 @@ async def test_an_answer_is_known_before_its_confirm_but_not_as_told() -> None:
     answering = asyncio.create_task(desk.answer())
     await desk.publisher.gate.reached()
     await let_run()
-    assert desk.ending is not None
-    assert not desk.ending.confirmed
+    assert desk.known() == (True, False)
     assert not answering.done()
     desk.publisher.gate.open()
     await answering
-    assert desk.ending.confirmed
+    assert desk.known() == (True, True)
 
 
 async def test_a_failure_is_kept_told_and_known_once_it_is_confirmed() -> None:
@@ -103,12 +100,11 @@ async def test_a_failure_is_kept_told_and_known_once_it_is_confirmed() -> None:
     keeping = asyncio.create_task(desk.keep())
     await desk.publisher.gate.reached()
     await let_run()
-    assert desk.ending is None
+    assert desk.known() is None
     desk.publisher.gate.open()
     await keeping
     assert desk.flow.journal.entries == ["letter", "failed"]
-    assert desk.ending is not None
-    assert (desk.ending.answered, desk.ending.confirmed) == (False, True)
+    assert desk.known() == (False, True)
 
 
 async def test_what_a_failed_job_said_is_no_later_jobs() -> None:
@@ -239,6 +235,4 @@ async def test_a_repeated_reply_names_the_user_of_the_job_that_asks_for_it() -> 
     body = json.dumps({"task_id": "task_1", "user_id": "user_1", "text": "hello"}).encode()
     await desk.repeat(replace(message(), body=body))
     (reply,) = desk.publisher.published
-    assert reply.address == Address(
-        "default", "job_1", "job_1", task_id="task_1", user_id="user_1"
-    )
+    assert reply.address == Address("default", "job_1", "job_1", task_id="task_1", user_id="user_1")

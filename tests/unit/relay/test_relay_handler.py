@@ -188,7 +188,7 @@ async def test_a_job_that_cannot_be_settled_is_given_back_and_its_lane_goes_on(
     flow = Flow()
     broken = Broken(message(), flow.journal)
     flow.intake.receive(broken)
-    next_one = flow.take(message(job_id="job_2"))
+    next_one = flow.take(message(job_id="job_2", text="and a fridge"))
     await flow.idle()
     assert not broken.settled
     assert next_one.acked

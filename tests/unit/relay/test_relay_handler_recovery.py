@@ -1,4 +1,4 @@
-"""A question that may have been asked is not asked again before its task's history was looked at."""
+"""What may have been asked is not asked again before its task's history was looked at."""
 
 import json
 from dataclasses import replace

@@ -1,6 +1,7 @@
 """The same job twice is told twice and asked once; what failed is tried again if it comes anew."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -169,3 +170,51 @@ async def test_an_answer_cut_off_before_its_confirm_is_told_again_and_then_no_mo
         assert delivery.acked
         assert flow.publisher.kinds == ["final"]
     assert len(flow.agent.asked) == 1
+
+
+async def test_a_job_without_an_id_whose_ack_was_lost_is_known_again_by_all_it_says() -> None:
+    flow = Flow()
+    gate = Gate().shut()
+    flow.agent.play([gate, *answering("Hi")])
+    first = flow.take(message(job_id=None))
+    await gate.reached()
+    first.lost = True
+    gate.open()
+    await flow.idle()
+    second = await flow.handle(message(job_id=None, redelivered=True))
+    assert second.acked
+    assert (len(flow.agent.asked), flow.publisher.kinds.count("final")) == (1, 1)
+
+
+async def test_another_job_that_says_the_same_is_asked_all_the_same() -> None:
+    flow = Flow()
+    assert (await flow.handle(message(job_id=None))).acked
+    second = await flow.handle(
+        message(job_id=None, redelivered=True, headers={"x-delivery-count": 1})
+    )
+    assert second.acked
+    assert flow.publisher.kinds.count("final") == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        again(message(job_id="job_2")),
+        message(job_id=None),
+        again(message(job_id=None, text="and a fridge")),
+        again(message(job_id=None, timestamp=datetime(2026, 3, 9, tzinfo=UTC))),
+    ],
+    ids=["has an id", "is new", "says something else", "was published at another time"],
+)
+async def test_what_is_not_that_job_is_asked(other: Envelope) -> None:
+    flow = Flow()
+    gate = Gate().shut()
+    flow.agent.play([gate, *answering("Hi")])
+    first = flow.take(message(job_id=None))
+    await gate.reached()
+    first.lost = True
+    gate.open()
+    await flow.idle()
+    await flow.handle(other)
+    assert len(flow.agent.asked) == 2
+    assert flow.publisher.kinds.count("final") == 2

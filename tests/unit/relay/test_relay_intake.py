@@ -120,6 +120,14 @@ async def test_a_job_that_was_handed_out_ten_times_is_poison_unless_only_a_heade
         assert received.problem.detail.startswith(f"delivered {count + 1} times")
 
 
+async def test_a_job_that_was_only_beside_the_one_worked_on_is_no_poison() -> None:
+    desk, delivery = Desk(), FakeDelivery(again(message(), POISON_COUNT))
+    delivery.first = False
+    desk.intake.receive(delivery)
+    assert await desk.lanes.drain(PATIENCE)
+    assert desk.received[0].problem is None
+
+
 async def test_a_poison_job_keeps_its_place_in_its_task() -> None:
     desk = Desk(stuck="first")
     for envelope in (message(job_id="first"), again(message(job_id="second"), POISON_COUNT)):

@@ -28,16 +28,13 @@ MUCH = 99
 
 
 class FakePartitions:
-    """Writes down what is done to it; closing takes as long as its gate is shut."""
+    """Writes down what is done to it."""
 
     def __init__(self, journal: Journal) -> None:
-        self.gate = Doorway()
         self._journal = journal
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self._journal.add("close")
-        await self.gate.passed()
-        self._journal.add("closed")
 
     def open_one(self) -> None:
         self._journal.add("open one")
@@ -97,7 +94,7 @@ class House:
     async def half_open(self) -> None:
         """Break down, and let the first probe succeed."""
         self.break_down()
-        assert await self.run(5.0) == ["close", "closed", "probe", "open one"]
+        assert await self.run(5.0) == ["close", "probe", "open one"]
         assert self.gate.state("here") is State.HALF
 
     async def canary(self) -> Visit:
@@ -141,7 +138,7 @@ async def test_a_network_that_goes_out_is_closed_and_tells_so_once(
     async with kept() as house:
         house.be_ill(MUCH)
         house.break_down()
-        assert await house.news() == ["close", "closed"]
+        assert await house.news() == ["close"]
         assert set(await house.run(600.0)) == {"probe"}
         assert house.keeper.brownouts == 1
     (line,) = told(caplog, logging.ERROR)
@@ -157,15 +154,6 @@ async def test_it_is_probed_with_growing_pauses() -> None:
         for pause in (5.0, 10.0, 20.0, 40.0, 60.0, 60.0):
             assert await house.run(pause - 0.1) == []
             assert await house.run(0.1) == ["probe"]
-
-
-async def test_it_is_not_probed_before_everything_is_closed() -> None:
-    async with kept() as house:
-        house.partitions.gate.shut()
-        house.break_down()
-        assert await house.run(600.0) == ["close"]
-        house.partitions.gate.open()
-        assert await house.news() == ["closed", "probe", "open one"]
 
 
 async def test_a_probe_that_succeeds_opens_one_and_a_job_that_succeeds_opens_all(
@@ -187,7 +175,7 @@ async def test_a_key_that_is_not_taken_keeps_it_out() -> None:
     async with kept() as house:
         house.be_ill(3, judge(Source.STATUS, 401))
         house.break_down()
-        assert await house.run(36.0) == ["close", "closed", "probe", "probe", "probe"]
+        assert await house.run(36.0) == ["close", "probe", "probe", "probe"]
         assert "unauthorized" in house.gate.brown()["here"]
         assert await house.run(40.0) == ["probe", "open one"]
 
@@ -196,7 +184,7 @@ async def test_a_pause_that_aui_asked_for_is_not_probed_into() -> None:
     async with kept() as house:
         visit = house.gate.visit("here")
         house.gate.ended(visit, "task_1", judge(Source.STATUS, 429, retry_after=100.0))
-        assert await house.run(50.0) == ["close", "closed"]
+        assert await house.run(50.0) == ["close"]
         house.gate.ended(visit, "task_1", judge(Source.STATUS, 429, retry_after=100.0))
         assert await house.run(99.9) == []
         assert await house.run(0.2) == ["probe", "open one"]
@@ -223,7 +211,7 @@ async def test_when_the_canary_ends_while_the_network_is_out_its_partition_is_cl
         with await house.canary() as canary:
             house.gate.ended(canary, "task_1", judge(Source.STATUS, 401))
             assert await house.news() == []
-        assert await house.news() == ["close", "closed"]
+        assert await house.news() == ["close"]
         assert await house.run(10.0) == ["probe", "open one"]
 
 
@@ -235,7 +223,7 @@ async def test_when_the_canary_gives_up_its_partition_is_closed_at_once() -> Non
         house.gate.ended(canary, "task_1", LOST)
         giving_up = asyncio.create_task(house.gate.admitted(canary))
         assert set(await house.run(HELD_FOR - 1.0)) == {"probe"}
-        assert [entry for entry in await house.run(1.0) if entry != "probe"] == ["close", "closed"]
+        assert [entry for entry in await house.run(1.0) if entry != "probe"] == ["close"]
         assert giving_up.done()
         assert not giving_up.result()
         house.be_ill(0)
@@ -251,7 +239,7 @@ async def test_a_canary_that_leaves_during_a_probe_has_its_partition_closed_firs
             house.gate.ended(canary, "task_1", LOST)
             house.agent.gate.shut()
             assert await house.run(10.0) == ["ask"]
-        assert await house.news() == ["close", "closed", "ask"]
+        assert await house.news() == ["close", "ask"]
         house.agent.gate.open()
         assert await house.news() == ["probe", "open one"]
 
@@ -280,7 +268,7 @@ async def test_without_a_job_and_with_a_probe_that_fails_it_is_closed_again() ->
     async with kept() as house:
         await house.half_open()
         house.be_ill(1)
-        assert await house.run(IDLE) == ["probe", "close", "closed"]
+        assert await house.run(IDLE) == ["probe", "close"]
         assert house.gate.is_out("here")
         assert await house.run(10.0) == ["probe", "open one"]
         assert house.keeper.brownouts == 1

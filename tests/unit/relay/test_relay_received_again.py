@@ -46,6 +46,15 @@ async def test_another_job_takes_no_place(other: Envelope) -> None:
         assert not received.joined_by(desk.redeliver(desk.take(other)))
 
 
+async def test_a_job_by_another_user_takes_no_place() -> None:
+    desk = Desk()
+    received = desk.take(from_user("user_1"), claimed=True)
+    async with received.worked_on():
+        desk.channel.lose()
+        assert not received.joined_by(desk.redeliver(desk.take(from_user("user_2"))))
+        assert received.joined_by(desk.redeliver(received))
+
+
 @pytest.mark.parametrize("timestamp", [None, MOMENT])
 async def test_a_job_without_an_id_is_known_by_all_of_its_message(
     timestamp: datetime | None,
@@ -131,14 +140,15 @@ async def test_work_on_what_is_lost_already_is_abandoned_too() -> None:
 
 async def test_a_redelivery_in_time_saves_the_work_but_not_for_a_second_loss() -> None:
     desk = Desk()
-    received = desk.receive("one", claimed=True)
+    received, saved = desk.receive("one", claimed=True), False
     async with received.worked_on(patience=0.0) as scope:
         desk.channel.lose()
         assert received.joined_by(desk.redeliver(received))
         await let_run()
-        assert scope.when() is None
+        saved = True
         desk.channel.lose()
         await asyncio.Event().wait()
+    assert saved
     assert scope.expired()
 
 

@@ -13,10 +13,13 @@ from tests.fakes import FakeAgent, ManualClock
 from tests.unit.relay.flow import job_of, let_run, message
 from worker.core import headers as h
 from worker.core.asked import Asked
+from worker.core.brownout import Tolerance
 from worker.core.envelope import Envelope
 from worker.core.history import TOLD, UNTOLD, Patience, Previous
 from worker.core.said import Said
-from worker.core.verdict import Kind, Source, Verdict, judge
+from worker.core.verdict import POSTPONED, Kind, Source, Verdict, judge
+from worker.relay import gate
+from worker.relay.door import Limits
 from worker.relay.memory import Memory
 from worker.relay.recovery import LOOKS_AT_ONCE, Recovery
 
@@ -53,6 +56,8 @@ class Desk:
         self.agent.histories["task_1"] = []
         self.memory = Memory()
         self.recovery = Recovery({"default": self.agent}, self.memory, self.clock.port)
+        self.gate = gate.Gate({"default": Limits(9)}, 9, Tolerance(3), self.clock.port)
+        self.visit = self.gate.visit("default")
         self.asked = Asked(maybe=True, since=self.clock.seconds, patience=UNTOLD)
 
     def yes(self) -> Said:
@@ -72,7 +77,7 @@ class Desk:
     ) -> Said | Verdict | None:
         """Find the answer, or not."""
         job = job_of(envelope or message(text="yes", timestamp=self.clock.utc()))
-        return await self.recovery.find(job, "task_1", self.asked, ends_at, twin)
+        return await self.recovery.find(job, "task_1", self.asked, self.visit, ends_at, twin)
 
     @property
     def looks(self) -> int:
@@ -314,3 +319,16 @@ async def test_only_so_many_look_at_the_same_time() -> None:
     Slow.gate.open()
     found = await asyncio.gather(*finding)
     assert all(isinstance(one, Said) for one in found)
+
+
+async def test_a_network_that_goes_out_ends_the_looking() -> None:
+    """Its job goes back to its queue; whoever has it next looks again."""
+    desk = Desk()
+    desk.yes()
+    desk.clock.gate.shut()
+    looking = asyncio.create_task(desk.find())
+    await desk.clock.gate.reached()
+    for number in range(3):
+        desk.gate.ended(desk.gate.visit("default"), f"task_{number}", judge(Source.STATUS, 503))
+    assert await looking is POSTPONED
+    assert desk.looks == 1
