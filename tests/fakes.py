@@ -125,6 +125,7 @@ class FakeDelivery:
         envelope: Envelope,
         journal: Journal | None = None,
         channel: FakeChannel | None = None,
+        at: float = 1000.0,
     ) -> None:
         self.envelope = envelope
         self.channel = channel or FakeChannel()
@@ -132,6 +133,8 @@ class FakeDelivery:
         self.settled = False
         self.given_back = False
         self.first = True
+        self.suspicion = envelope.delivery_count if envelope.redelivered else 0
+        self.at = at
         self._journal = journal or Journal()
 
     @property

@@ -16,6 +16,7 @@ from worker.amqp.backoff import FIRST, LONGEST
 from worker.amqp.consumer import QueueConsumer
 from worker.amqp.declare import establish
 from worker.amqp.delivery import AmqpDelivery
+from worker.amqp.line import ALONE_COUNT, SUSPECT_COUNT
 from worker.amqp.link import Link
 from worker.amqp.partitions import NetworkPartitions
 from worker.amqp.session import Session
@@ -243,12 +244,12 @@ async def test_what_is_closed_from_the_first_is_never_consumed(line: Line) -> No
     assert consuming == [False, True, False]
 
 
-async def test_suspects_are_taken_in_single_file_and_then_all_go_on_as_ever(
+async def test_what_is_suspected_most_is_taken_alone_and_then_all_go_on_as_ever(
     line: Line, caplog: pytest.LogCaptureFixture
 ) -> None:
     """So the one that ends its workers is found: it is alone when it does."""
     await line.publish(*numbers(1, 4))
-    await line.hand_out_in_vain(3)
+    await line.hand_out_in_vain(ALONE_COUNT)
     with caplog.at_level(logging.WARNING, "worker.amqp.line"):
         await line.consume()
         await line.publish(*numbers(5, 9))
@@ -267,13 +268,13 @@ async def test_suspects_are_taken_in_single_file_and_then_all_go_on_as_ever(
     assert all(each.claim() for each in rest)
     warnings = [record.message for record in caplog.records if line.queue in record.message]
     assert len(warnings) == 1
-    assert "single file" in warnings[0]
+    assert "one after another" in warnings[0]
 
 
 async def test_a_crasher_comes_first_again_and_its_neighbours_go_free_in_order(line: Line) -> None:
     """Whatever is before it is done by then, and nothing overtakes anything."""
     await line.publish("1", "crasher", "3", "4")
-    await line.hand_out_in_vain(3)
+    await line.hand_out_in_vain(ALONE_COUNT)
     async with running(line.consumer().run):
         (one,) = await line.take()
         await one.ack()
@@ -289,12 +290,23 @@ async def test_a_crasher_comes_first_again_and_its_neighbours_go_free_in_order(l
 
     assert bodies([one, crasher, *taken]) == ["1", "crasher", "crasher", "3", "4"]
     assert [each.first for each in [crasher, *taken]] == [False, True, False, False]
-    assert [each.envelope.delivery_count for each in taken] == [4, 4, 4]
+    assert [each.envelope.delivery_count for each in taken] == [ALONE_COUNT + 1] * 3
+
+
+async def test_suspects_begin_one_after_another_without_waiting_for_each_other(line: Line) -> None:
+    """Nobody is slowed down for ever who was only there when a link was lost."""
+    await line.publish(*numbers(1, 3))
+    await line.hand_out_in_vain(SUSPECT_COUNT)
+    await line.consume()
+    await line.until_ready(0)
+    first = await line.take()
+    assert line.taken.empty()
+    assert bodies([*first, *await line.take(2)]) == numbers(1, 3)
 
 
 async def test_where_no_crasher_is_sought_all_are_taken_together(line: Line) -> None:
     await line.publish(*numbers(1, 3))
-    await line.hand_out_in_vain(3)
+    await line.hand_out_in_vain(ALONE_COUNT)
 
     await line.consume(line.consumer(find_crashers=False))
 

@@ -21,6 +21,7 @@ from worker.amqp.line import Line
 from worker.amqp.link import Link
 from worker.amqp.messages import envelope_of
 from worker.amqp.session import Session
+from worker.amqp.survivals import Survivals
 from worker.core.errors import LinkLost
 
 MAX_UNACKED_AGE = 20 * 60.0
@@ -38,7 +39,7 @@ class QueueConsumer:
         network: the network whose queue it is.
         prefetch: how many deliveries may be unacked at once, when it is open in full.
         on_delivery: takes a delivery; must not block.
-        find_crashers: take what was handed out too often in single file, so that the job that
+        find_crashers: take what was handed out too often apart from others, so that the job that
             ends its workers is found and its neighbours go free.
         max_age: seconds after which the oldest unsettled delivery makes it drain and begin anew.
         now: a monotonic clock, in seconds.
@@ -70,6 +71,7 @@ class QueueConsumer:
         self._opened = asyncio.Event()
         self._opened.set()
         self._ledger: Ledger | None = None
+        self._survivals = Survivals()
         self.started = asyncio.Event()
         """Set once the broker has had this consumer, active or waiting its turn."""
 
@@ -115,10 +117,9 @@ class QueueConsumer:
         ledger = None
         try:
             channel = await session.channel(confirms=False)
-            line = Line(self._queue, self._on_delivery, single_file=self._find_crashers)
-            ledger = self._ledger = Ledger(channel, self._now, line.settled)
+            ledger = self._ledger = Ledger(channel, self._now)
             if self._opened.is_set():
-                await self._begin(ledger, line)
+                await self._begin(ledger)
             else:
                 ledger.recall()
             await self._end(ledger)
@@ -135,20 +136,31 @@ class QueueConsumer:
             await self._close_channel(session)
         return ledger
 
-    async def _begin(self, ledger: Ledger, line: Line) -> None:
+    async def _begin(self, ledger: Ledger) -> None:
+        line = Line(self._queue, ledger, self._on_delivery)
+
         async def deliver(delivered: DeliveredMessage) -> None:
             # What comes during a drain goes back with the channel.
             if not ledger.recalled and not ledger.channel.lost:
-                tag = delivered.delivery_tag or 0
-                first = ledger.enter(tag)
-                envelope = envelope_of(delivered, self._network)
-                line.enter(AmqpDelivery(envelope, ledger, tag, first=first))
+                line.enter(self._delivery(ledger, delivered))
 
         raw = ledger.channel.raw
         await guarded(raw.basic_qos(prefetch_count=self._prefetch))
         await guarded(raw.basic_consume(self._queue, deliver))
         ledger.begun = True
         self.started.set()
+
+    def _delivery(self, ledger: Ledger, delivered: DeliveredMessage) -> AmqpDelivery:
+        tag = delivered.delivery_tag or 0
+        envelope = envelope_of(delivered, self._network)
+        return AmqpDelivery(
+            envelope,
+            ledger,
+            tag,
+            first=ledger.enter(tag),
+            at=self._now(),
+            suspicion=self._survivals.suspicion(envelope) if self._find_crashers else 0,
+        )
 
     async def _end(self, ledger: Ledger) -> None:
         """Wait until a channel is drained or lost."""

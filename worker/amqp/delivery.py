@@ -12,10 +12,19 @@ class AmqpDelivery:
     """Implements :class:`worker.relay.ports.Delivery`."""
 
     def __init__(
-        self, envelope: Envelope, ledger: Ledger, tag: int, *, first: bool = False
+        self,
+        envelope: Envelope,
+        ledger: Ledger,
+        tag: int,
+        *,
+        first: bool = False,
+        at: float = 0.0,
+        suspicion: int = 0,
     ) -> None:
         self.envelope = envelope
         self.first = first
+        self.at = at
+        self.suspicion = suspicion
         self.tag = tag
         self._ledger = ledger
         self._settled = False

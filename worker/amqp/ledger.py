@@ -27,9 +27,9 @@ class Ledger:
     Args:
         channel: what they come over.
         now: a monotonic clock, in seconds.
-        settled: told the tag of each delivery that is settled while others can be begun.
 
     Attributes:
+        on_settled: told the tag of each delivery that is settled while others can be begun.
         begun: the broker has this consumer.
         recalled: nothing may be claimed any more.
         given_back: something could not be settled.
@@ -37,26 +37,26 @@ class Ledger:
         closed: set when the channel is closed.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        now: Callable[[], float],
-        settled: Callable[[int], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, channel: Channel, now: Callable[[], float]) -> None:
         self.channel = channel
+        self.on_settled: Callable[[int], None] = lambda _: None
         self.begun = False
         self.recalled = False
         self.given_back = False
         self.over = asyncio.Event()
         self.closed = asyncio.Event()
         self._now = now
-        self._settled = settled
         self._entered = False
         self._since: dict[int, float] = {}
         self._claimable: set[int] = set()
         self._claimed: set[int] = set()
         self._acks: deque[float] = deque(maxlen=ACKS_AT_ONCE + 1)
         channel.lost.when(self.over.set)
+
+    @property
+    def open(self) -> bool:
+        """Something may be begun."""
+        return not (self.recalled or self.over.is_set())
 
     @property
     def oldest(self) -> float | None:
@@ -107,8 +107,8 @@ class Ledger:
         if acked:
             self._acks.append(self._now())
         self._check()
-        if not (self.recalled or self.over.is_set()):
-            self._settled(tag)
+        if self.open:
+            self.on_settled(tag)
 
     def give_back(self, tag: int) -> None:
         """Strike out a delivery that could not be done, and recall the others."""

@@ -1,26 +1,29 @@
-"""Hands deliveries on in order: all at once, or in single file where one may be a crasher.
+"""Hands deliveries on in order: all at once, or one after another where one may be a crasher.
 
 What a worker leaves behind when it dies is handed out again, the job that killed it among its
-neighbours. From the third time on such jobs are taken in single file: those before the crasher are
-done and go free, and it dies alone.
+neighbours. From the third time on such jobs begin one after another, a moment apart, so that those
+that are done at once go free; from the sixth on each is alone until it is done, so that the crasher
+dies alone, as the first that comes again. What waits for its turn when a worker dies is counted,
+too, and must not be slowed down for ever: hence the two steps.
 
 They are all fetched nevertheless. The broker puts what it gets back behind all else that it has
 got back: a job fetched alone (with prefetch 1) and given back would be overtaken by the later
 messages of its own task. Fetched and given back together, they keep their order.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
 
 from worker.amqp.delivery import AmqpDelivery
-from worker.core.envelope import Envelope
+from worker.amqp.ledger import Ledger
 
 SUSPECT_COUNT = 3
-"""Deliveries without an ack from which on a job may be what ends its workers: fewer happen to
-everybody in a rolling update, and the delivery limit (20) leaves room for finding out."""
-
-
+ALONE_COUNT = 6
+"""Deliveries without an ack from which on a job begins apart from others, and is done alone."""
+APART = 0.1
+"""Seconds between the beginnings of two suspects."""
 log = logging.getLogger(__name__)
 
 
@@ -29,52 +32,57 @@ class Line:
 
     Args:
         queue: where they come from, for the log.
+        ledger: keeps account of them.
         hand_on: takes a delivery to be worked on; must not block.
-        single_file: take suspects one at a time.
     """
 
-    def __init__(
-        self, queue: str, hand_on: Callable[[AmqpDelivery], None], *, single_file: bool
-    ) -> None:
+    def __init__(self, queue: str, ledger: Ledger, hand_on: Callable[[AmqpDelivery], None]) -> None:
         self._queue = queue
+        self._ledger = ledger
         self._hand_on = hand_on
-        self._single_file = single_file
         self._waiting: deque[AmqpDelivery] = deque()
-        self._alone: int | None = None
+        self._begun: set[int] = set()
+        self._alone = False
+        self._pause: asyncio.TimerHandle | None = None
         self._warned = False
+        ledger.on_settled = self._settled
 
     def enter(self, delivery: AmqpDelivery) -> None:
         """Take in a delivery, in the order of the queue."""
         self._waiting.append(delivery)
         self._move()
 
-    def settled(self, tag: int) -> None:
-        """Let the next ones go on once the one that was alone is done with."""
-        if tag == self._alone:
-            self._alone = None
-            self._move()
+    def _settled(self, tag: int) -> None:
+        self._begun.discard(tag)
+        if not self._begun:
+            self._alone = False
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._move()
 
     def _move(self) -> None:
-        while self._waiting and self._alone is None:
+        """Hand on whatever may begin now."""
+        while self._waiting and self._ledger.open and not self._alone and self._pause is None:
+            suspicion = self._waiting[0].suspicion
+            if suspicion >= ALONE_COUNT and self._begun:
+                return
             delivery = self._waiting.popleft()
-            if self._single_file and is_suspect(delivery.envelope):
-                self._alone = delivery.tag
-                self._warn(delivery.envelope)
+            self._begun.add(delivery.tag)
+            self._alone = suspicion >= ALONE_COUNT
+            if SUSPECT_COUNT <= suspicion < ALONE_COUNT:
+                self._pause = asyncio.get_running_loop().call_later(APART, self._go_on)
+            self._warn(suspicion)
             self._hand_on(delivery)
 
-    def _warn(self, envelope: Envelope) -> None:
-        if not self._warned:
+    def _warn(self, suspicion: int) -> None:
+        if suspicion >= SUSPECT_COUNT and not self._warned:
+            self._warned = True
             log.warning(
-                "%s: a job was handed out %d times and not settled; taking such in single file",
+                "%s: a job was handed out %d times and not settled; such begin one after another",
                 self._queue,
-                envelope.delivery_count,
+                suspicion,
             )
-        self._warned = True
-
-
-def is_suspect(envelope: Envelope) -> bool:
-    """Tell whether a job may be one that ends its workers.
-
-    The broker says itself that it hands it out again: a count alone may be a producer's header.
-    """
-    return envelope.redelivered and envelope.delivery_count >= SUSPECT_COUNT

@@ -23,7 +23,7 @@ from worker.core.errors import LinkLost
 from worker.core.topology import HUB, LEASE_KEY, task_exchange, task_key
 
 LEASES_PER_QUEUE = 64
-TRIES = 10
+TRIES = 5
 """A channel that others broke costs a try too; an error of one's own ends the trying."""
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class LeasedTaskExchanges:
 
     async def ensure(self, lease: Lease) -> None:
         """Make the exchange unless it stands; a failure is logged, for the hub works without."""
+        backoff, problem = Backoff(), LinkLost("not tried")
         for _ in range(TRIES):
             channel = await self._open()
             async with lease.lock:
@@ -101,11 +102,15 @@ class LeasedTaskExchanges:
                 try:
                     await self._make(channel, lease)
                 except LinkLost as error:
-                    log.warning("exchange of task %s: %s", lease.task_id, error)
-                    if error.code not in (None, NOT_FOUND):
-                        return
+                    problem = error
                 else:
                     return
+            if problem.code not in (None, NOT_FOUND):
+                break
+            if problem.code == NOT_FOUND:
+                await self._link.repair()
+            await asyncio.sleep(backoff.next())
+        log.warning("exchange of task %s: %s", lease.task_id, problem)
 
     async def run(self) -> None:
         """Give up idle leases, and renew the held ones after a loss, until cancelled."""
@@ -158,8 +163,10 @@ class LeasedTaskExchanges:
         queue = await self._reserve(channel)
         try:
             await guarded(channel.raw.queue_bind(queue, exchange, LEASE_KEY))
-        except LinkLost:
-            if queue in self._queues:
+        except LinkLost as error:
+            if error.code == NOT_FOUND:
+                self._queues.pop(queue, None)  # deleted by somebody: the next lease makes another
+            elif queue in self._queues:
                 self._queues[queue] -= 1
             raise
         return queue
@@ -200,6 +207,8 @@ class LeasedTaskExchanges:
             return
         name = task_exchange(lease.task_id).name
         await guarded(channel.raw.queue_unbind(queue, name, LEASE_KEY))
+        if queue not in self._queues:
+            return
         self._queues[queue] -= 1
         if not self._queues[queue]:
             del self._queues[queue]

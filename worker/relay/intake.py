@@ -55,7 +55,7 @@ class Intake:
         envelope, verdict = dropped_from(delivery.envelope)
         address = address_of(envelope, self._rules, self._new_id)
         base = base_of_dropped(envelope)
-        received = Received(delivery, address, base, problem=verdict, at=self._clock.now())
+        received = Received(delivery, address, base, problem=verdict, at=delivery.at)
         self._lanes.put(("dropped", address.network, address.task_id), received)
 
     def _decoded(self, delivery: Delivery) -> Received:
@@ -71,22 +71,21 @@ class Intake:
             return self._taken(delivery, job)
         address = address_of(envelope, self._rules, self._new_id)
         base = ATTEMPTS_PER_DELIVERY * envelope.delivery_count
-        return Received(
-            delivery, address, base, problem=problem, on_hub=False, at=self._clock.now()
-        )
+        return Received(delivery, address, base, problem=problem, on_hub=False, at=delivery.at)
 
     def _taken(self, delivery: Delivery, job: Job) -> Received:
         envelope = delivery.envelope
-        count, poison = envelope.delivery_count, None
-        if delivery.first and envelope.redelivered and count >= POISON_COUNT:
-            poison = judge(Source.POISON, detail=f"delivered {count + 1} times without an end")
+        poison = None
+        if delivery.first and delivery.suspicion >= POISON_COUNT:
+            times = envelope.delivery_count + 1
+            poison = judge(Source.POISON, detail=f"delivered {times} times without an end")
         return Received(
             delivery,
             job.address,
             job.attempt_base,
             job,
             problem=poison,
-            at=self._clock.now(),
+            at=delivery.at,
             expires_at=expires_at(envelope.properties, self._clock.utc().timestamp()),
         )
 

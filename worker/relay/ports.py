@@ -38,9 +38,17 @@ class Delivery(Protocol):
     def first(self) -> bool:
         """It is the first that came over its channel.
 
-        Where jobs are taken in single file, that is the one that was worked on when the channel
-        before it ended.
+        Where jobs are done alone, that is the one that was worked on when the channel before it
+        ended.
         """
+
+    @property
+    def suspicion(self) -> int:
+        """How often it was handed out before, without an end, and this worker was not there."""
+
+    @property
+    def at(self) -> float:
+        """When the broker handed it over, in monotonic seconds."""
 
     @property
     def lost(self) -> bool:

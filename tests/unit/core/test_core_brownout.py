@@ -342,10 +342,12 @@ def test_whatever_came_before_probes_that_succeed_lead_out_of_it(
 def test_what_one_incident_interrupts_is_one_link_of_a_row() -> None:
     """A hundred streams cut at the same moment say as much as one; what begins after it counts."""
     brownout = Brownout(Tolerance(AFTER, INTERVAL))
-    for number in range(100):
+    states = [
         brownout.ended(f"task_{number}", LOST, START + 0.1, began=START - number)
-    assert brownout.state is State.HEALTHY
-    for number in range(AFTER - 1):
-        assert brownout.state is State.HEALTHY
+        for number in range(100)
+    ]
+    states += [
         brownout.ended(f"task_{number}", LOST, START + 2.0, began=START + 1.0)
-    assert brownout.state is State.OUT
+        for number in range(AFTER - 1)
+    ]
+    assert states == [State.HEALTHY] * (98 + AFTER) + [State.OUT]

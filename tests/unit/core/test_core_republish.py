@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.unit.core.builders import envelope
+from worker.core.body import cut
 from worker.core.envelope import Properties
 from worker.core.job import Address
 from worker.core.republish import (
     AttemptRecord,
     Letter,
     copied,
-    cut,
     encodable,
     forwarded,
     letter_headers,

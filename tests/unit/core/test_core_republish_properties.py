@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.core.amqp_tables import any_tables, names, plain_tables
 from tests.unit.core.builders import MANY, SOME, texts
-from worker.core.envelope import Properties
 from worker.core.body import cut
+from worker.core.envelope import Properties
 from worker.core.republish import AttemptRecord, Letter, copied, letter_headers
 from worker.core.verdict import Source, judge
 

@@ -66,7 +66,10 @@ class QueuedDelivery(FakeDelivery):
     def __init__(self, queue: "Queue", queued: Queued) -> None:
         envelope, count = queued.envelope, queued.handed_out
         super().__init__(
-            again(envelope, count) if count else envelope, queue.world.journal, queue.channel
+            again(envelope, count) if count else envelope,
+            queue.world.journal,
+            queue.channel,
+            queue.world.clock.seconds,
         )
         self._queue = queue
         self._queued = queued

@@ -114,7 +114,7 @@ class Flow:
 
     def take(self, envelope: Envelope, channel: FakeChannel | None = None) -> FakeDelivery:
         """Take a delivery of a jobs queue, as the broker hands it over."""
-        delivery = FakeDelivery(envelope, self.journal, channel)
+        delivery = FakeDelivery(envelope, self.journal, channel, self.clock.seconds)
         self.intake.receive(delivery)
         return delivery
 

@@ -46,7 +46,7 @@ class Desk:
 
     async def take(self, envelope: Envelope) -> Received:
         """Take one delivery, and return it as it came to the lane."""
-        self.intake.receive(FakeDelivery(envelope))
+        self.intake.receive(FakeDelivery(envelope, at=self.clock.seconds))
         assert await self.lanes.drain(PATIENCE)
         return self.received[-1]
 

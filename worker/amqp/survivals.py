@@ -1,0 +1,29 @@
+"""Counts how often a job was handed out and not settled, without what this worker has survived.
+
+The broker counts every hand-over that ends without an ack: the death of a worker, but also a link
+that was lost while the job waited for its turn. A worker that still lives was not ended by it.
+"""
+
+from cachetools import LRUCache
+
+from worker.core.envelope import Envelope
+
+REMEMBERED = 4096
+"""Messages of one queue; many times what is handed out at once."""
+
+
+class Survivals:
+    """What has been handed over by one queue, in this life of the worker."""
+
+    def __init__(self) -> None:
+        self._survived: LRUCache[tuple[str | None, int], int] = LRUCache(REMEMBERED)
+
+    def suspicion(self, envelope: Envelope) -> int:
+        """Take note of one more hand-over; return how many before it speak against the job.
+
+        The broker says itself that it hands it out again: a count alone may be a producer's header.
+        """
+        key = (envelope.properties.message_id, hash(envelope.body))
+        survived = self._survived.get(key, 0)
+        self._survived[key] = survived + 1
+        return max(0, envelope.delivery_count - survived) if envelope.redelivered else 0
