@@ -41,10 +41,9 @@ class ReplyPublisher:
 
     async def ready(self) -> None:
         """Return once publishing is possible."""
-        await self._hub.ready()
         while not self._hub.possible:
-            await self._hub.unstalled()
             await self._hub.ready()
+            await self._hub.unstalled()
 
     async def update(self, reply: Reply) -> None:
         """Publish an update, without waiting for its confirm.

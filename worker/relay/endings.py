@@ -42,7 +42,7 @@ class Endings:
         self._dead_letters = dead_letters
         self._finished = finished
         self._memory = memory
-        self._unacked: LRUCache[_Content, list[Ending]] = LRUCache(UNACKED)
+        self._unacked: LRUCache[_Content, list[tuple[int, Ending]]] = LRUCache(UNACKED)
 
     def not_acked(self, received: Received) -> None:
         """Note that the ack of an ended job, and what it carries, cannot have reached the broker.
@@ -53,7 +53,8 @@ class Endings:
         for one in (*received.carried, received):
             ending = self._finished.of(one.address)
             if ending is not None and _nameless(one):
-                self._unacked.setdefault(_content(one), []).append(ending)
+                count = one.delivery.envelope.delivery_count
+                self._unacked.setdefault(_content(one), []).append((count, ending))
 
     async def repeat(self, received: Received) -> Ending | None:
         """End a job that has ended before in this process; return how it did, if it has.
@@ -67,8 +68,7 @@ class Endings:
             return None  # what is no job has no id to go by
         redelivered = received.delivery.envelope.redelivered
         if redelivered and _nameless(received):
-            unacked = self._unacked.get(_content(received))
-            return unacked.pop(0) if unacked else None
+            return self._unacked_of(received)
         ending = self._finished.of(received.address)
         again = redelivered or problem is not None
         if ending is None or not (ending.answered or again):
@@ -79,6 +79,15 @@ class Endings:
             await self._publisher.terminal(reply)
             self._finished.remember(reply, confirmed=True)
         return ending
+
+    def _unacked_of(self, received: Received) -> Ending | None:
+        """Return how a job without an id ended, if nobody else has had it since."""
+        noted = self._unacked.pop(_content(received), [])
+        count = received.delivery.envelope.delivery_count
+        fitting = [ending for before, ending in noted if before + 1 == count]
+        if fitting[1:]:
+            self._unacked[_content(received)] = [(count - 1, ending) for ending in fitting[1:]]
+        return fitting[0] if fitting else None
 
     async def answer(self, replies: Replies, progress: Progress) -> None:
         """Publish the agent's answer."""

@@ -31,7 +31,7 @@ class Recovery:
         clock: the time.
 
     Attributes:
-        counts: of ``recovered`` answers, messages ``asked again``, and ``ambiguous`` findings.
+        counts: of ``recovered`` answers, ``unanswered`` messages, and ``ambiguous`` findings.
     """
 
     def __init__(self, agents: Mapping[str, Agent], memory: Memory, clock: Clock) -> None:
@@ -77,12 +77,9 @@ class Recovery:
             patience = asked.patience.answer if seen.asked else asked.patience.absence
             left = asked.since + patience - now
             if left <= 0:
-                self.counts["asked again"] += seen.asked
-                log.info(
-                    "task %s: %s; sending it",
-                    task_id,
-                    "no answer in its history" if seen.asked else "not in its history",
-                )
+                self.counts["unanswered"] += seen.asked
+                what = "no answer in its history" if seen.asked else "not in its history"
+                log.info("task %s: %s", task_id, what)
                 return None
             if now >= ends_at:
                 return judge(Source.DEADLINE, detail="no answer in the task's history")

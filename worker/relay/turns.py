@@ -6,7 +6,10 @@ history is looked at; a message is never sent under a delivery that is known to 
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
+from math import inf
 
 from worker.core.asked import Asked
 from worker.core.job import Job
@@ -90,50 +93,75 @@ class Turns:
         known = self._memory.resume(key, received.delivery.envelope.delivery_count)
         asked = progress.asked = known or Asked(job.maybe_sent, received.at)
         with self._exchanges.hold(network, task_id) as hold:
-
-            async def attempt(visit: Visit, allowance: Allowance) -> Verdict:
-                if asked.maybe:
-                    found = await self._recovery.find(
-                        job,
-                        task_id,
-                        asked,
-                        visit,
-                        allowance.start(),
-                        lambda: _twin(received, behind),
-                    )
-                    if isinstance(found, Verdict):
-                        progress.note(replies.attempt, "looking", found)
-                        return found
-                    if found is not None:
-                        return _recovered(found, replies, progress)
-                if received.expired(self._clock):
-                    return judge(Source.EXPIRED, detail="expired before it could be sent")
-                await self._publisher.ready()
-                async with self._gate.slot(visit) as admitted:
-                    if not admitted or received.delivery.lost:
-                        return POSTPONED
-                    turn = await self._converse(job, task_id, replies, hold, allowance.start())
-                asked.note(turn, self._clock.now())
-                return _noted(turn, replies, progress)
-
-            verdict = await self._attempts.run(network, task_id, attempt, replies)
+            work = _Work(received, job, task_id, replies, progress, behind, asked, hold)
+            verdict = await self._attempts.run(
+                network, task_id, partial(self._attempt, work), replies
+            )
+            if verdict.kind is Kind.INTERRUPTED and asked.maybe:
+                # No attempt is left, but the last one may still be answered.
+                with self._gate.visit(network) as visit:
+                    found = await self._find(work, visit, inf)
+                if isinstance(found, Said):
+                    replies.begin_attempt()
+                    verdict = _recovered(found, work)
             if verdict.kind is Kind.POSTPONED:
                 self._memory.postpone(key, received.delivery.envelope.delivery_count, asked)
             await hold.ready()
             return verdict
 
-    async def _converse(
-        self, job: Job, task_id: str, replies: Replies, hold: Hold, deadline: float
-    ) -> Turn:
+    async def _attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
+        """Make one attempt: look, where the message may have been sent, and else send it."""
+        received = work.received
+        if work.asked.maybe:
+            found = await self._find(work, visit, allowance.start())
+            if isinstance(found, Verdict):
+                work.progress.note(work.replies.attempt, "looking", found)
+                return found
+            if found is not None:
+                return _recovered(found, work)
+        if received.expired(self._clock):
+            return judge(Source.EXPIRED, detail="expired before it could be sent")
+        await self._publisher.ready()
+        async with self._gate.slot(visit) as admitted:
+            if not admitted or received.delivery.lost:
+                return POSTPONED
+            turn = await self._converse(work, allowance.start())
+        work.asked.note(turn, self._clock.now())
+        return _noted(turn, work)
+
+    async def _find(self, work: "_Work", visit: Visit, ends_at: float) -> Said | Verdict | None:
+        def twin_behind() -> bool:
+            return _twin(work.received, work.behind)
+
+        return await self._recovery.find(
+            work.job, work.task_id, work.asked, visit, ends_at, twin_behind
+        )
+
+    async def _converse(self, work: "_Work", deadline: float) -> Turn:
+        job, ready = work.job, work.hold.ready
         agent = self._agents[job.address.network]
-        outbox = Outbox(self._publisher, replies, job.pace, hold.ready, self._clock.now)
-        async with outbox, agent.converse(task_id, job.request, deadline) as conversation:
+        outbox = Outbox(self._publisher, work.replies, job.pace, ready, self._clock.now)
+        async with outbox, agent.converse(work.task_id, job.request, deadline) as conversation:
             await _relay(conversation, outbox)
         if outbox.coalesced:
-            log.debug("task %s: %d updates coalesced", task_id, outbox.coalesced)
+            log.debug("task %s: %d updates coalesced", work.task_id, outbox.coalesced)
         if conversation.turn.ignored:
-            log.warning("ignored of task %s: %s", task_id, dict(conversation.turn.ignored))
+            log.warning("ignored of task %s: %s", work.task_id, dict(conversation.turn.ignored))
         return conversation.turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One job while its turn runs."""
+
+    received: Received
+    job: Job
+    task_id: str
+    replies: Replies
+    progress: Progress
+    behind: Sequence[Received]
+    asked: Asked
+    hold: Hold
 
 
 async def _relay(conversation: Conversation, outbox: Outbox) -> None:
@@ -141,17 +169,18 @@ async def _relay(conversation: Conversation, outbox: Outbox) -> None:
         outbox.put(update.text)
 
 
-def _noted(turn: Turn, replies: Replies, progress: Progress) -> Verdict:
+def _noted(turn: Turn, work: _Work) -> Verdict:
     assert turn.verdict is not None  # the conversation has ended
-    progress.text, progress.final = turn.text, turn.final
-    progress.note(replies.attempt, turn.phase, turn.verdict)
+    work.progress.text, work.progress.final = turn.text, turn.final
+    work.progress.note(work.replies.attempt, turn.phase, turn.verdict)
     return turn.verdict
 
 
-def _recovered(answer: Said, replies: Replies, progress: Progress) -> Verdict:
+def _recovered(answer: Said, work: _Work) -> Verdict:
+    progress = work.progress
     progress.final = Final(answer.raw, answer.id, answer.text, answer.at)
     progress.text, progress.recovered = answer.text, True
-    progress.note(replies.attempt, "looking", COMPLETED)
+    progress.note(work.replies.attempt, "looking", COMPLETED)
     return COMPLETED
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conformance.script import Close, Lose, Refuse
+from tests.conformance.script import Close, Lose, Refuse, updating
 from tests.unit.relay.flow import PAUSE, Flow, again, message
 from tests.unit.relay.oracle import Fate, world_of
 from worker.core import headers as h
@@ -40,7 +40,7 @@ async def test_an_answer_that_came_over_the_socket_is_not_called_recovered() -> 
     flow = Flow(world=world)
     await flow.handle(message())
     assert h.RECOVERED not in flow.publisher.published[-1].headers
-    assert flow.recovery.counts == {"asked again": 1}
+    assert flow.recovery.counts == {"unanswered": 1}
 
 
 @pytest.mark.parametrize(
@@ -243,3 +243,18 @@ async def test_a_first_delivery_is_asked_whatever_the_history_says() -> None:
     await Flow(world=world).handle(replace(message(), redelivered=False))
     assert len(oracle.heard) == 1
     assert oracle.calls == []
+
+
+async def test_the_answer_to_the_last_attempt_is_looked_for_too() -> None:
+    """Nothing is left to be tried, but AUI has answered."""
+    flow = Flow(attempts=1)
+    flow.agent.play([updating("Hi"), Lose()])
+    delivery = flow.take(message())
+    await flow.journal.until("hung up")
+    answer = flow.agent.say("task_1", "Hi there", by_user=False)
+    await flow.idle()
+    assert delivery.acked
+    assert flow.copies.letters == []
+    final = flow.publisher.published[-1]
+    assert (final.kind, final.body, final.attempt) == ("final", answer.raw, 2)
+    assert len(flow.agent.asked) == 1

@@ -109,7 +109,7 @@ async def test_an_unanswered_message_is_looked_at_until_no_answer_can_be_expecte
     assert sum(slept) == patience.answer
     assert desk.looks == len(slept) + 1
     assert desk.asked.ours == {asked.id}
-    assert desk.recovery.counts == {"asked again": 1}
+    assert desk.recovery.counts == {"unanswered": 1}
 
 
 @pytest.mark.parametrize(("patience", "seconds"), [(TOLD, 2.0), (UNTOLD, 5.0)])
@@ -120,7 +120,7 @@ async def test_an_absent_message_is_looked_for_as_long_as_the_history_may_lag(
     desk.asked.patience = patience
     assert await desk.find() is None
     assert sum(desk.clock.slept) == seconds
-    assert desk.recovery.counts["asked again"] == 0
+    assert desk.recovery.counts["unanswered"] == 0
 
 
 async def test_what_was_sent_long_ago_is_looked_for_once() -> None:
