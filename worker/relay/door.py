@@ -99,6 +99,11 @@ class Door:
         return self._brownout.why
 
     @property
+    def is_shut(self) -> bool:
+        """The worker is stopping."""
+        return self._shut
+
+    @property
     def paused(self) -> bool:
         """AUI wants to be left alone for a moment (429)."""
         return self._brownout.pause_left(self._clock.now()) > 0

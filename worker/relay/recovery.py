@@ -62,7 +62,8 @@ class Recovery:
 
         Returns:
             the answer; or a verdict, if the history was not to be had, which is no licence to
-            send, or the network went out; or None: nothing is to be expected, send it.
+            send, or the network went out or the worker is stopping: looking can be done by the
+            next one; or None: nothing is to be expected, send it.
         """
         pause = FIRST_PAUSE
         while True:
@@ -84,7 +85,7 @@ class Recovery:
             if now >= ends_at:
                 return judge(Source.DEADLINE, detail="no answer in the task's history")
             await visit.door.undisturbed(self._clock.sleep(min(pause, left)))
-            if visit.door.state is State.OUT and not visit.held:
+            if visit.door.is_shut or (visit.door.state is State.OUT and not visit.held):
                 return POSTPONED
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -146,9 +146,10 @@ class Settling(RuleBasedStateMachine):
     def settle(self, data: st.DataObject, steps: list[str], turns: int) -> None:
         """Be done with some, claimed or not, and unable to do others: all at the same time."""
         self.queue.ack_turns = turns
+        chosen = [(self.choose(data), step) for step in steps]
 
         async def all_at_once() -> None:
-            await asyncio.gather(*(self._settle(self.choose(data), step) for step in steps))
+            await asyncio.gather(*(self._settle(one, step) for one, step in chosen))
 
         self.do(all_at_once())
 

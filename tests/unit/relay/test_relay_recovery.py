@@ -332,3 +332,14 @@ async def test_a_network_that_goes_out_ends_the_looking() -> None:
         desk.gate.ended(desk.gate.visit("default"), f"task_{number}", judge(Source.STATUS, 503))
     assert await looking is POSTPONED
     assert desk.looks == 1
+
+
+async def test_a_worker_that_stops_leaves_the_looking_to_the_next_one() -> None:
+    desk = Desk()
+    desk.yes()
+    desk.clock.gate.shut()
+    looking = asyncio.create_task(desk.find())
+    await desk.clock.gate.reached()
+    desk.gate.quiet()
+    assert await looking is POSTPONED
+    assert desk.looks == 1
