@@ -24,8 +24,8 @@ from tests.unit.aui.servers import (
 from tests.unit.aui.talk import network_of, request_of
 from worker.aui.network import Network
 from worker.aui.rest import PAGE_SIZE, Rest
-from worker.core.said import Said
 from worker.core.errors import AgentUnavailable
+from worker.core.said import Said
 from worker.core.verdict import Kind, Verdict
 from worker.sandbox import DialectName, Sandbox
 
