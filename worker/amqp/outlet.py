@@ -27,8 +27,6 @@ STALLED = 5.0
 """Seconds without a confirm after which publishing counts as not possible: an alarm that the
 broker has not told us of, or a broker that hangs."""
 REFUSALS = 3
-_VERDICTS = (ACCESS_REFUSED, PRECONDITION_FAILED)
-"""Channel errors that are about the message: no right to write there, larger than allowed."""
 log = logging.getLogger(__name__)
 
 
@@ -194,7 +192,7 @@ class Outlet:
                 except LinkLost as error:
                     log.warning("publish to %s not confirmed: %s", exchange or key, error)
                     parcel.maybe_sent()
-                    refusals += error.code in _VERDICTS
+                    refusals += _about_message(error, exchange)
                 else:
                     if placed is not Placed.REFUSED:
                         return placed
@@ -239,3 +237,12 @@ class Outlet:
             elif now - max(since, self._oldest()) >= self._patience and not channel.lost:
                 channel.lost.tell(f"no confirm for {self._patience:g} s")
                 await channel.close()
+
+
+def _about_message(error: LinkLost, exchange: str) -> bool:
+    """Tell whether a channel error is a verdict on the message: it would be the same every time.
+
+    It is larger than allowed, or to a queue that its producer named and we may not write to. A
+    right to an exchange of our own that was taken away is given back.
+    """
+    return error.code == PRECONDITION_FAILED or (error.code == ACCESS_REFUSED and not exchange)
