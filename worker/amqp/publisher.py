@@ -8,6 +8,7 @@ there can disturb the hub.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 from worker.amqp.link import Link
@@ -100,9 +101,8 @@ class ReplyPublisher:
 
     async def _confirmed(self, reply: Reply, publishes: list[asyncio.Task[Placed]]) -> None:
         try:
-            await asyncio.gather(*publishes)
-        except LinkLost as error:
-            log.debug("update %s lost: %s", reply.message_id, error)
+            with suppress(LinkLost):  # it went with the link; the next one has its text
+                await asyncio.gather(*publishes)
         finally:
             self._window.release()
 

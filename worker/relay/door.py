@@ -166,6 +166,12 @@ class Door:
         if self.canary is None:
             self._stir()
 
+    def step_aside(self, visit: Visit) -> None:
+        """Let another job try the network: this one waits for an answer, and asks nothing now."""
+        if visit.canary:
+            self.canary = None
+            self._stir()
+
     def shut(self) -> None:
         """Admit only jobs that had a place before."""
         self._shut = True

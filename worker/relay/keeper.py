@@ -17,7 +17,7 @@ from worker.relay.door import Door
 from worker.relay.ports import Agent, Clock, Partitions
 from worker.telemetry.logs import FIELDS
 
-IDLE = 30.0
+IDLE = 10.0
 log = logging.getLogger(__name__)
 
 

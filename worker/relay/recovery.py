@@ -84,6 +84,7 @@ class Recovery:
                 return None
             if now >= ends_at:
                 return judge(Source.DEADLINE, detail="no answer in the task's history")
+            visit.door.step_aside(visit)
             await visit.door.undisturbed(self._clock.sleep(min(pause, left)))
             if visit.door.is_shut or (visit.door.state is State.OUT and not visit.held):
                 return POSTPONED

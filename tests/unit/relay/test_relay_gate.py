@@ -205,6 +205,19 @@ async def test_jobs_that_came_to_a_half_open_network_are_held_with_its_canary() 
     assert not porch.gate.door("here").held
 
 
+async def test_a_canary_that_only_waits_for_an_answer_steps_aside() -> None:
+    porch = Porch()
+    porch.break_down()
+    porch.half_open()
+    waits, tries = await porch.canary(), porch.gate.visit("here")
+    question = await waiting(porch.gate.admitted(tries))
+    waits.door.step_aside(waits)
+    assert await answer(question)
+    assert (waits.canary, waits.held, tries.canary) == (False, True, True)
+    waits.door.step_aside(waits)
+    assert tries.canary
+
+
 async def test_the_canary_that_succeeds_opens_the_gate() -> None:
     porch = Porch()
     porch.break_down()
