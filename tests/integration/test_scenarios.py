@@ -32,10 +32,10 @@ ANSWERED = [
     Case("!close code=1000 after=3 times=1 | a microwave", FINAL, 2, ("connection_lost",)),
     Case("!close code=1012 times=1 | a microwave", FINAL, 2, ("service_restart",)),
     Case("!close code=1013 times=1 | a microwave", FINAL, 2, ("try_again_later",)),
-    Case("!silence times=1 | a microwave", FINAL, 2, ("timeout",)),
+    Case("!silence answered=yes | a microwave", FINAL, 2, ("timeout",)),
     Case("!stall seconds=3 after=2 times=1 | a microwave", FINAL, 2, ("timeout",)),
     Case("!stall seconds=0.3 after=2 | a microwave", FINAL),
-    Case("!garbage times=1 | a microwave", FINAL, 2, ("garbage_frame",)),
+    Case("!garbage answered=yes | a microwave", FINAL, 2, ("garbage_frame",)),
     Case("!unknown | a microwave", FINAL),
     Case("!huge bytes=2000000 | a microwave", FINAL),
     Case("!rewrite | a microwave", FINAL),
@@ -54,7 +54,7 @@ REFUSED = [
     Case("!close code=1003", "protocol_error"),
     Case("!close code=4002", "protocol_error"),
     Case("!1011", "upstream_error", 3, ("upstream_error", "upstream_error")),
-    Case("!close code=1011", "internal_error", 3, ("internal_error", "internal_error")),
+    Case("!close code=1011 answered=no", "internal_error", 3, ("internal_error", "internal_error")),
     Case("!nonsense | a microwave", "unprocessable"),
 ]
 

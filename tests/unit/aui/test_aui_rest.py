@@ -125,16 +125,23 @@ async def test_an_answer_comes_whole_and_stands_in_the_history(aui: Sandbox) -> 
     async with rest_of(network_of(aui)) as rest:
         answer = await rest.send_message(request_of(task.id, "a microwave"))
         history = await rest.task_messages(task.id)
-    assert history == [Said("a microwave", by_user=True), Said(answer.text, by_user=False)]
-    assert json.loads(answer.raw)["id"] == answer.id
+    assert [(said.text, said.by_user) for said in history] == [
+        ("a microwave", True),
+        (answer.text, False),
+    ]
+    assert (history[1].id, history[1].at) == (answer.id, answer.at)
+    assert json.loads(history[1].raw) == json.loads(answer.raw)
 
 
 async def test_a_history_is_read_though_messages_lack_what_they_should_have() -> None:
     body = b'[{"text":null},{"sender":"user"},7,{"sender":{"type":"user"},"text":"hi","x":1}]'
     async with served(response(200, body)) as (rest, _):
         history = await rest.task_messages("t")
-    nothing = Said("", by_user=False)
-    assert history == [nothing, nothing, Said("hi", by_user=True)]
+    assert history == [
+        Said("", by_user=False, raw=b'{"text":null}'),
+        Said("", by_user=False, raw=b'{"sender":"user"}'),
+        Said("hi", by_user=True, raw=b'{"sender":{"type":"user"},"text":"hi","x":1}'),
+    ]
 
 
 async def test_the_key_travels_in_the_header_alone() -> None:
