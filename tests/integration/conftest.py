@@ -28,6 +28,7 @@ async def served_network(amqp_url: str, sandbox: Sandbox) -> AsyncIterator[str]:
             first_text_timeout=2.0,
             idle_timeout=2.0,
             connect_timeout=2.0,
+            brownout_after=1000,  # one failing scenario after another is no outage here
         )
         async with working(quick):
             yield lent.network
