@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.core.turn import Turn
+from worker.core.update import UPDATED, Update
 from worker.core.verdict import Source, judge
-from worker.core.wire import UPDATED, Update
 from worker.relay.ports import Clock
 
 PATIENCE = 5.0

@@ -15,6 +15,7 @@ from worker.amqp.publisher import ReplyPublisher
 from worker.core.job import Address
 from worker.core.reply import Replies, Reply
 from worker.core.topology import HUB, UNCLAIMED
+from worker.core.update import Update
 from worker.core.verdict import Source, judge
 from worker.relay.ports import Publisher
 
@@ -132,12 +133,12 @@ async def test_replies_arrive_in_the_order_they_were_published(
     await world.listen(task_of(replies))
     published = []
     for number in range(100):
-        published.append(replies.update(f"text {number}"))
+        published.append(replies.update(Update.saying(f"text {number}")))
         await world.publisher.update(published[-1])
     published.append(replies.retrying(judge(Source.SERVER_CLOSE, 1011), 0.5))
     await world.publisher.announce(published[-1])
     replies.begin_attempt()
-    published.append(replies.update("text"))
+    published.append(replies.update(Update.saying("text")))
     await world.publisher.update(published[-1])
     published.append(replies.final(final("text")))
     await world.publisher.terminal(published[-1])
@@ -150,7 +151,7 @@ async def test_replies_of_many_tasks_do_not_stand_in_each_others_way(world: Worl
         address = Address("default", unique("job"), "job", task_id=tasks[number])
         mine = Replies(address, base=0)
         for text in ("a", "b", "c"):
-            await world.publisher.update(mine.update(text))
+            await world.publisher.update(mine.update(Update.saying(text)))
         await world.publisher.terminal(mine.final(final("abc")))
         return address.job_id
 
@@ -187,7 +188,7 @@ async def test_a_terminal_reply_that_nobody_has_a_queue_for_is_unclaimed(
 async def test_any_other_reply_that_nobody_has_a_queue_for_is_gone(
     world: World, replies: Replies
 ) -> None:
-    update, created = replies.update("text"), replies.created(b"{}")
+    update, created = replies.update(Update.saying("text")), replies.created(b"{}")
     await world.publisher.update(update)
     await world.publisher.announce(created)
     assert await world.unclaimed(update) == 0

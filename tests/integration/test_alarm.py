@@ -25,6 +25,7 @@ from worker.core.headers import ATTEMPT_BASE, MAYBE_SENT
 from worker.core.job import Address
 from worker.core.reply import Replies
 from worker.core.topology import jobs_exchange
+from worker.core.update import Update
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -174,7 +175,7 @@ async def test_updates_do_not_pile_up_during_an_alarm(
         publisher = ReplyPublisher(link)
         await publisher.ready()
         await memory.short()
-        sent = [replies.update(f"text {number}") for number in range(3 * WINDOW)]
+        sent = [replies.update(Update.saying(f"text {number}")) for number in range(3 * WINDOW)]
         updates = [soon(publisher.update(reply)) for reply in sent]
         await until(lambda: link.blocked)
         becoming_ready = soon(publisher.ready())

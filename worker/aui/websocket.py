@@ -20,7 +20,7 @@ from worker.aui.network import Network
 from worker.core.redact import Redactor
 from worker.core.turn import Turn
 from worker.core.verdict import COMPLETED, Source, Verdict
-from worker.core.wire import Update
+from worker.core.update import Update
 
 CLOSE_CODE_WAIT = 1.0
 """Seconds to wait, after an error frame, for the close code that may weigh more."""

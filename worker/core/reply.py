@@ -4,7 +4,6 @@ Text is cumulative, so a subscriber that keeps the highest (attempt, seq) is alw
 terminal reply beats any update.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,8 +11,9 @@ from typing import Any
 
 from worker.core import headers as h
 from worker.core.job import Address
+from worker.core.update import UPDATED, Update
 from worker.core.verdict import Verdict
-from worker.core.wire import UPDATED, failure_payload
+from worker.core.wire import failure_payload
 
 SCHEMA = 1
 NO_TASK = "_"
@@ -37,6 +37,9 @@ TYPES: Mapping[ReplyKind, str] = {
     ReplyKind.RETRYING: "message.retrying",
     ReplyKind.CREATED: "task.created",
 }
+
+
+_BEFORE_TEXT, _AFTER_TEXT = b'{"event":"%s","data":{"text":' % UPDATED.encode("ascii"), b"}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,9 @@ class Replies:
         self.attempt += 1
         self.seq = 0
 
-    def update(self, text: str) -> Reply:
+    def update(self, update: Update) -> Reply:
         """Say how far the text has come."""
-        event = {"event": UPDATED, "data": {"text": text}}
-        body = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-        return self._next(ReplyKind.UPDATE, body.encode("utf-8", "backslashreplace"))
+        return self._next(ReplyKind.UPDATE, _BEFORE_TEXT + update.literal + _AFTER_TEXT)
 
     def final(self, raw: bytes, *, recovered: bool = False) -> Reply:
         """Hand on the agent's whole answer, byte for byte; perhaps found in the history."""

@@ -12,8 +12,11 @@ driver owns the socket and the clock: it feeds what it sees, and must
 from collections import Counter
 from dataclasses import replace
 
+from worker.core.update import Update
 from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
-from worker.core.wire import Failure, Final, Garbage, Unknown, Update, read_frame
+from worker.core.wire import Failure, Final, Garbage, Unknown, read_frame
+
+_NO_TEXT = b'""'
 
 
 class Turn:
@@ -22,7 +25,6 @@ class Turn:
     Attributes:
         verdict: None until the first conclusive evidence, then never changed.
         final: the answer, when the verdict is completed.
-        text: the newest cumulative text.
         maybe_sent: the request may have reached AUI.
         sent_at: when it was sent, in seconds since 1970 by AUI's clock, if AUI told the time.
         ignored: what was received and not used, counted: unknown frames, another task's updates.
@@ -32,11 +34,18 @@ class Turn:
         self.task_id = task_id
         self.verdict: Verdict | None = None
         self.final: Final | None = None
-        self.text = ""
         self.ignored: Counter[str] = Counter()
         self.maybe_sent = False
         self.sent_at: float | None = None
         self._failure: Failure | None = None
+        self._newest: Update | None = None
+
+    @property
+    def text(self) -> str:
+        """The newest cumulative text."""
+        if self.final is not None:
+            return self.final.text
+        return "" if self._newest is None else self._newest.text
 
     @property
     def closing(self) -> bool:
@@ -46,7 +55,9 @@ class Turn:
     @property
     def started(self) -> bool:
         """Some text has arrived."""
-        return bool(self.text)
+        if self.final is not None:
+            return bool(self.final.text)
+        return self._newest is not None and self._newest.literal != _NO_TEXT
 
     @property
     def phase(self) -> str:
@@ -73,7 +84,6 @@ class Turn:
                 self._failure = failure
             case Final() as final:
                 self.final = final
-                self.text = final.text
                 self.verdict = COMPLETED
             case Update() as update:
                 return self._take(update)
@@ -125,7 +135,7 @@ class Turn:
         if update.task_id is not None and update.task_id != self.task_id:
             self._ignore("an update of another task")
             return None
-        self.text = update.text
+        self._newest = update
         return update
 
     def _ignore(self, what: str) -> None:

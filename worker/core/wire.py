@@ -12,22 +12,12 @@ from http import HTTPStatus
 from typing import Any
 
 from worker.core.moment import seconds_of
+from worker.core.update import UPDATES, Update, read_update
 
 MAX_NAMED = 200
 """Characters of an unknown frame's names that are told."""
-UPDATED = "thread-message-text-content-updated"
-_UPDATES = (UPDATED, "streaming_update")
-"""The documents' and the SDK's name of an update, and the one AUI's Python examples use."""
 _TOLD_BY = ("status_code", "statusCode", "detail", "errors")
 """The fields that tell an error, status or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The cumulative text so far; ``task_id`` only where the SDK's dialect tells it."""
-
-    text: str
-    task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +61,19 @@ Frame = Update | Final | Failure | Unknown | Garbage
 
 def read_frame(raw: bytes) -> Frame:
     """Read one WebSocket frame; never raises."""
+    update = read_update(raw)
+    return read_frame_thoroughly(raw) if update is None else update
+
+
+def read_frame_thoroughly(raw: bytes) -> Frame:
+    """Read one WebSocket frame by all the rules."""
     body = parse_object(raw)
     if body is None:
         return Garbage(f"{len(raw)} bytes that are no JSON object")
     if _is_failure(body):
         return read_failure(raw)
     event = _event_of(body)
-    if event in _UPDATES or (event is None and body.get("type") in _UPDATES):
+    if event in UPDATES or (event is None and body.get("type") in UPDATES):
         return _read_update(body)
     if event is None and _is_answer(body):
         return _final(raw, body)
@@ -181,7 +177,7 @@ def _read_update(body: dict[str, Any]) -> Update | Unknown:
     scope = body.get("scope")
     context = scope.get("context") if isinstance(scope, dict) else None
     task_id = context.get("task_id") if isinstance(context, dict) else None
-    return Update(text=_text_of(data), task_id=task_id if isinstance(task_id, str) else None)
+    return Update.saying(_text_of(data), task_id if isinstance(task_id, str) else None)
 
 
 def _text_of(body: dict[str, Any]) -> str:

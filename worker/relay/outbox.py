@@ -13,10 +13,11 @@ from typing import Self
 
 from worker.core.pace import Pace
 from worker.core.reply import Replies
+from worker.core.update import Update
 from worker.relay.ports import Publisher
 
 MAX_WAITING = 256
-MAX_WAITING_CHARACTERS = 1024 * 1024
+MAX_WAITING_BYTES = 1024 * 1024
 
 
 class Outbox:
@@ -46,7 +47,7 @@ class Outbox:
         self._pace = pace
         self._ready = ready
         self._now = now
-        self._texts: deque[str] = deque()
+        self._texts: deque[Update] = deque()
         self._size = 0
         self._last: float | None = None
         self._stirred = asyncio.Event()
@@ -73,26 +74,26 @@ class Outbox:
         else:
             await self._pump
 
-    def put(self, text: str) -> None:
+    def put(self, update: Update) -> None:
         """Take the newest text; never waits."""
         if self._pace.interval is None:
             return
-        full = len(self._texts) >= MAX_WAITING or self._size > MAX_WAITING_CHARACTERS
+        full = len(self._texts) >= MAX_WAITING or self._size > MAX_WAITING_BYTES
         if self._pace.interval > 0 or full or not self._publisher.possible:
             self.coalesced += len(self._texts)
             self._texts.clear()
             self._size = 0
-        self._texts.append(text)
-        self._size += len(text)
+        self._texts.append(update)
+        self._size += len(update.literal)
         self._stirred.set()
 
     async def _publish_all(self) -> None:
         await self._ready()
         while await self._due():
             await self._publisher.ready()
-            text = self._texts.popleft()
-            self._size -= len(text)
-            await self._publisher.update(self._replies.update(text))
+            update = self._texts.popleft()
+            self._size -= len(update.literal)
+            await self._publisher.update(self._replies.update(update))
             self._last = self._now()
 
     async def _due(self) -> bool:

@@ -15,7 +15,7 @@ from worker.core.reply import Reply
 from worker.core.said import Said
 from worker.core.turn import Turn
 from worker.core.verdict import Verdict
-from worker.core.wire import Update
+from worker.core.update import Update
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class _Work:
 
 async def _relay(conversation: Conversation, outbox: Outbox) -> None:
     async for update in conversation:
-        outbox.put(update.text)
+        outbox.put(update)
 
 
 def _noted(turn: Turn, work: _Work) -> Verdict:

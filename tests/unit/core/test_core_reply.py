@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.core.builders import FINAL, SOME, texts
 from worker.core.job import Address
 from worker.core.reply import Replies, Reply, ReplyKind, failure_of
+from worker.core.update import Update
 from worker.core.verdict import Source, judge
 
 TO = Address(
@@ -34,7 +35,7 @@ def replies(base: int = 0, address: Address = TO) -> Replies:
 @pytest.mark.parametrize(
     ("reply", "key", "kind", "terminal"),
     [
-        (replies().update("a"), "acme.sms.t1.update", "message.updated", False),
+        (replies().update(Update.saying("a")), "acme.sms.t1.update", "message.updated", False),
         (replies().final(FINAL), "acme.sms.t1.final", "message.completed", True),
         (replies().failed(INTERNAL), "acme.sms.t1.failed", "message.failed", True),
         (replies().retrying(INTERNAL, 1), "acme.sms.t1.retrying", "message.retrying", False),
@@ -60,7 +61,7 @@ def test_an_unknown_task_is_an_underscore_and_no_header() -> None:
 @pytest.mark.parametrize(
     ("reply", "more"),
     [
-        (replies().update("a"), {}),
+        (replies().update(Update.saying("a")), {}),
         (replies().final(FINAL), {}),
         (replies().final(FINAL, recovered=False), {}),
         (replies().final(FINAL, recovered=True), {"aui-recovered": True}),
@@ -86,9 +87,13 @@ def test_the_headers_of_a_reply(reply: Reply, more: dict[str, object]) -> None:
 
 def test_seq_rises_within_an_attempt_and_starts_again_in_the_next() -> None:
     numbered = replies(base=128)
-    sent = [numbered.update("a"), numbered.update("ab"), numbered.retrying(INTERNAL, 0.5)]
+    sent = [
+        numbered.update(Update.saying("a")),
+        numbered.update(Update.saying("ab")),
+        numbered.retrying(INTERNAL, 0.5),
+    ]
     numbered.begin_attempt()
-    sent += [numbered.update("a"), numbered.final(FINAL)]
+    sent += [numbered.update(Update.saying("a")), numbered.final(FINAL)]
     assert [reply.message_id for reply in sent] == [
         "wamid.1:129:1",
         "wamid.1:129:2",
@@ -111,7 +116,7 @@ def test_a_later_reply_always_beats_an_earlier_one(plan: list[bool], base: int) 
     numbered = replies(base)
     sent: list[Reply] = []
     for again in plan:
-        sent.append(numbered.update("x"))
+        sent.append(numbered.update(Update.saying("x")))
         if again:
             numbered.begin_attempt()
     places = [(reply.attempt, reply.seq) for reply in sent]
@@ -121,7 +126,7 @@ def test_a_later_reply_always_beats_an_earlier_one(plan: list[bool], base: int) 
 @SOME
 @given(text=texts)
 def test_an_update_is_the_documents_event_with_the_text(text: str) -> None:
-    body = replies().update(text).body
+    body = replies().update(Update.saying(text)).body
     assert json.loads(body) == {
         "event": "thread-message-text-content-updated",
         "data": {"text": text},
@@ -130,11 +135,11 @@ def test_an_update_is_the_documents_event_with_the_text(text: str) -> None:
 
 def test_an_update_is_compact_utf_8() -> None:
     body = '{"event":"thread-message-text-content-updated","data":{"text":"é ☃"}}'
-    assert replies().update("é ☃").body == body.encode("utf-8")
+    assert replies().update(Update.saying("é ☃")).body == body.encode("utf-8")
 
 
 def test_an_update_with_half_an_emoji_is_still_json() -> None:
-    body = replies().update("cut \ud83d").body
+    body = replies().update(Update.saying("cut \ud83d")).body
     assert json.loads(body)["data"]["text"] == "cut \ud83d"
     assert body.decode("utf-8")
 
@@ -188,7 +193,10 @@ def test_a_failure_is_made_up_in_auis_shape_where_aui_said_nothing(
 @pytest.mark.parametrize("on_hub", [True, False])
 def test_replies_about_what_is_no_job_stay_off_the_hub(on_hub: bool) -> None:
     numbered = Replies(TO, 0, on_hub=on_hub)
-    assert [numbered.update("a").on_hub, numbered.failed(INTERNAL).on_hub] == [on_hub, on_hub]
+    assert [numbered.update(Update.saying("a")).on_hub, numbered.failed(INTERNAL).on_hub] == [
+        on_hub,
+        on_hub,
+    ]
 
 
 def test_replies_go_to_the_hub_and_count_from_one_unless_told_otherwise() -> None:

@@ -5,8 +5,8 @@ import pytest
 from tests.unit.core.builders import DOCS_UPDATE, FINAL, SDK_UPDATE, error_frame, frame
 from tests.unit.core.plays import Step, closed, ended, got, no_close, play, refused, verdict_of
 from worker.core.turn import Turn
+from worker.core.update import Update
 from worker.core.verdict import Source, judge
-from worker.core.wire import Update
 
 PRIOR: list[list[Step]] = [[], [got(DOCS_UPDATE)], [got(SDK_UPDATE), got(b'{"event":"other"}')]]
 prior_text = pytest.mark.parametrize("prior", PRIOR, ids=["no text", "text", "text and unknown"])
@@ -107,8 +107,8 @@ def test_an_unknown_frame_is_noted_and_decides_nothing(prior: list[Step], raw: b
 
 def test_an_update_is_handed_on_and_its_text_is_kept() -> None:
     turn = play()
-    assert turn.receive(frame(event="streaming_update", data={"text": "a"})) == Update("a")
-    assert turn.receive(frame(event="streaming_update", data={"text": "ab"})) == Update("ab")
+    assert turn.receive(frame(event="streaming_update", data={"text": "a"})) == Update.saying("a")
+    assert turn.receive(frame(event="streaming_update", data={"text": "ab"})) == Update.saying("ab")
     assert turn.text == "ab"
     assert turn.verdict is None
 

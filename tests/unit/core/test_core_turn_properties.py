@@ -19,14 +19,13 @@ from tests.unit.core.builders import (
 )
 from tests.unit.core.plays import Step, closed, ended, got, no_close, play, refused
 from worker.core.turn import Turn
+from worker.core.update import UPDATED, Update
 from worker.core.verdict import Kind, Source, judge
 from worker.core.wire import (
-    UPDATED,
     Failure,
     Final,
     Garbage,
     Unknown,
-    Update,
     read_failure,
     read_frame,
     read_message,

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from tests.unit.core.builders import DOCS_UPDATE, FINAL, SDK_UPDATE, frame, nested
+from worker.core.update import UPDATED, Update
 from worker.core.wire import (
-    UPDATED,
     Failure,
     Final,
     Garbage,
     Unknown,
-    Update,
     parse_object,
     read_frame,
     read_message,
@@ -25,17 +24,17 @@ DATA = {"text": "so far"}
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        (DOCS_UPDATE, Update("I found several")),
-        (SDK_UPDATE, Update("I found several", task_id="t1")),
-        (frame(event=UPDATED, data=DATA), Update("so far")),
-        (frame(channel={"event_name": UPDATED}, data=DATA), Update("so far")),
-        (frame(channel={"eventName": UPDATED}, data=DATA), Update("so far")),
-        (frame(type="streaming_update", data=DATA), Update("so far")),
-        (frame(event="streaming_update", data=DATA), Update("so far")),
-        (frame(type=UPDATED, data=DATA), Update("so far")),
-        (frame(event=UPDATED, channel={"event_name": "other"}, data=DATA), Update("so far")),
-        (frame(event=None, channel={"event_name": UPDATED}, data=DATA), Update("so far")),
-        (frame(event=UPDATED, data=DATA, id="x", sender=AGENT), Update("so far")),
+        (DOCS_UPDATE, Update.saying("I found several")),
+        (SDK_UPDATE, Update.saying("I found several", task_id="t1")),
+        (frame(event=UPDATED, data=DATA), Update.saying("so far")),
+        (frame(channel={"event_name": UPDATED}, data=DATA), Update.saying("so far")),
+        (frame(channel={"eventName": UPDATED}, data=DATA), Update.saying("so far")),
+        (frame(type="streaming_update", data=DATA), Update.saying("so far")),
+        (frame(event="streaming_update", data=DATA), Update.saying("so far")),
+        (frame(type=UPDATED, data=DATA), Update.saying("so far")),
+        (frame(event=UPDATED, channel={"event_name": "other"}, data=DATA), Update.saying("so far")),
+        (frame(event=None, channel={"event_name": UPDATED}, data=DATA), Update.saying("so far")),
+        (frame(event=UPDATED, data=DATA, id="x", sender=AGENT), Update.saying("so far")),
     ],
 )
 def test_an_update_in_every_dialect(raw: bytes, expected: Update) -> None:
@@ -47,7 +46,9 @@ def test_an_update_in_every_dialect(raw: bytes, expected: Update) -> None:
     [("", ""), (None, ""), ("é\n☃", "é\n☃"), (3, "3"), (["a", 1], '["a", 1]'), (False, "false")],
 )
 def test_a_text_is_read_by_presence_and_never_fails(text: object, expected: str) -> None:
-    assert read_frame(frame(event=UPDATED, data={"text": text})) == Update(expected)
+    update = read_frame(frame(event=UPDATED, data={"text": text}))
+    assert isinstance(update, Update)
+    assert update.text == expected
     final = read_frame(frame(id="m1", text=text, sender=AGENT))
     assert isinstance(final, Final)
     assert final.text == expected
@@ -61,13 +62,13 @@ def test_the_task_of_an_update_is_known_only_where_it_is_told(
     context: object, expected: str | None
 ) -> None:
     raw = frame(channel={"event_name": UPDATED}, scope={"context": context}, data=DATA)
-    assert read_frame(raw) == Update("so far", task_id=expected)
+    assert read_frame(raw) == Update.saying("so far", task_id=expected)
 
 
 @pytest.mark.parametrize("scope", [None, 3, "x", [], {}, {"context": None}])
 def test_an_update_needs_no_scope(scope: object) -> None:
     raw = frame(channel={"event_name": UPDATED}, scope=scope, data=DATA)
-    assert read_frame(raw) == Update("so far")
+    assert read_frame(raw) == Update.saying("so far")
 
 
 @pytest.mark.parametrize("fields", [{}, {"data": None}, {"data": "so far"}, {"data": {"t": "x"}}])
@@ -199,7 +200,7 @@ def test_error_events_are_checked_before_data_events() -> None:
 
 def test_a_lone_surrogate_in_a_text_is_read() -> None:
     raw = b'{"event":"thread-message-text-content-updated","data":{"text":"\\ud83d"}}'
-    assert read_frame(raw) == Update("\ud83d")
+    assert read_frame(raw) == Update.saying("\ud83d")
 
 
 def test_an_unknown_frame_is_described_by_its_first_fields() -> None:

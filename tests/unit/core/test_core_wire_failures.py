@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.core.builders import frame, nested
-from worker.core.wire import UPDATED, Failure, Garbage, Unknown, Update, failure_payload, read_frame
+from worker.core.update import UPDATED, Update
+from worker.core.wire import Failure, Garbage, Unknown, failure_payload, read_frame
 from worker.core.wire import read_failure as read
 
 UNAUTHORIZED = {
@@ -165,7 +166,7 @@ def test_a_status_beyond_four_digits_is_none(status: object) -> None:
 def test_an_event_with_a_field_named_like_an_error_is_still_that_event(
     named: dict[str, Any], field: str
 ) -> None:
-    assert read_frame(frame(data={"text": "a"}, **named, **{field: []})) == Update("a")
+    assert read_frame(frame(data={"text": "a"}, **named, **{field: []})) == Update.saying("a")
 
 
 def test_an_error_payload_is_not_shown_by_repr() -> None:

@@ -15,6 +15,7 @@ from worker.core.brownout import State, Tolerance
 from worker.core.job import Address
 from worker.core.reply import Replies
 from worker.core.retry import Allowance, RetryPolicy
+from worker.core.update import Update
 from worker.core.verdict import COMPLETED, POSTPONED, Kind, Source, Verdict, judge
 from worker.relay.attempts import Attempts
 from worker.relay.door import Limits, Visit
@@ -51,7 +52,7 @@ class Desk:
         async def attempt(_: Visit, allowance: Allowance) -> Verdict:
             self.ends_at.append(allowance.start())
             if text:
-                await self.publisher.update(self.replies.update(text))
+                await self.publisher.update(self.replies.update(Update.saying(text)))
             return left.pop(0)
 
         return await self.attempts.run("default", key, attempt, self.replies)

@@ -12,7 +12,8 @@ from tests.unit.relay.flow import let_run, no_task_left
 from worker.core.job import Address
 from worker.core.pace import EVERY, OFF, Pace
 from worker.core.reply import Replies, Reply
-from worker.relay.outbox import MAX_WAITING, MAX_WAITING_CHARACTERS, Outbox
+from worker.core.update import Update
+from worker.relay.outbox import MAX_WAITING, MAX_WAITING_BYTES, Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +66,7 @@ async def test_every_text_leaves_in_order_and_is_numbered_from_one() -> None:
     with no_task_left():
         async with desk.outbox as outbox:
             for text in texts:
-                outbox.put(text)
+                outbox.put(Update.saying(text))
                 await asyncio.sleep(0)
     assert desk.texts == texts
     assert desk.seqs == list(range(1, 21))
@@ -77,7 +78,7 @@ async def test_nothing_leaves_before_publishing_may_begin() -> None:
     ready = Gate().shut()
     desk = Desk(ready=ready)
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         await ready.reached()
         await let_run()
         assert desk.texts == []
@@ -90,7 +91,7 @@ async def test_putting_never_waits_for_a_publisher_that_is_held_up() -> None:
     desk.publisher.gate.shut()
     async with desk.outbox as outbox:
         for number in range(100):
-            outbox.put(str(number))
+            outbox.put(Update.saying(str(number)))
             await asyncio.sleep(0)
         assert desk.texts == []
         desk.publisher.gate.open()
@@ -104,7 +105,7 @@ async def test_leaving_in_good_order_waits_until_everything_is_out() -> None:
     async def converse() -> None:
         async with desk.outbox as outbox:
             for text in ("a", "b", "c"):
-                outbox.put(text)
+                outbox.put(Update.saying(text))
 
     conversing = asyncio.create_task(converse())
     await desk.publisher.gate.reached()
@@ -120,7 +121,7 @@ async def test_when_too_many_wait_the_newest_stands_for_all_of_them() -> None:
     desk.publisher.gate.shut()
     async with desk.outbox as outbox:
         for number in range(MANY):
-            outbox.put(str(number))
+            outbox.put(Update.saying(str(number)))
             await asyncio.sleep(0)
         desk.publisher.gate.open()
     left = [int(text) for text in desk.texts]
@@ -136,7 +137,7 @@ async def test_as_many_as_may_wait_are_all_published() -> None:
     desk.publisher.gate.shut()
     async with desk.outbox as outbox:
         for number in range(MAX_WAITING):
-            outbox.put(str(number))
+            outbox.put(Update.saying(str(number)))
         desk.publisher.gate.open()
     assert desk.texts == [str(number) for number in range(MAX_WAITING)]
 
@@ -144,10 +145,10 @@ async def test_as_many_as_may_wait_are_all_published() -> None:
 async def test_long_texts_are_bounded_in_characters_too() -> None:
     desk = Desk()
     desk.publisher.gate.shut()
-    text = "x" * (MAX_WAITING_CHARACTERS // 4)
+    text = "x" * (MAX_WAITING_BYTES // 4)
     async with desk.outbox as outbox:
         for number in range(20):
-            outbox.put(text + str(number))
+            outbox.put(Update.saying(text + str(number)))
             await asyncio.sleep(0)
         desk.publisher.gate.open()
     assert len(desk.texts) <= 7
@@ -157,13 +158,13 @@ async def test_long_texts_are_bounded_in_characters_too() -> None:
 
 async def test_once_published_a_text_makes_room_again() -> None:
     desk = Desk()
-    texts = ["a", "x" * (MAX_WAITING_CHARACTERS // 2), "b"]
+    texts = ["a", "x" * (MAX_WAITING_BYTES // 2), "b"]
     async with desk.outbox as outbox:
-        outbox.put("x" * (MAX_WAITING_CHARACTERS - 10))
+        outbox.put(Update.saying("x" * (MAX_WAITING_BYTES - 10)))
         await desk.journal.until("update")
         desk.publisher.gate.shut()
         for text in texts:
-            outbox.put(text)
+            outbox.put(Update.saying(text))
         desk.publisher.gate.open()
     assert desk.texts[1:] == texts
     assert outbox.coalesced == 0
@@ -172,16 +173,16 @@ async def test_once_published_a_text_makes_room_again() -> None:
 async def test_while_nothing_can_be_published_the_newest_stands_for_all_of_them() -> None:
     desk = Desk(publisher=FakePublisher)
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         await desk.journal.until("update")
         desk.publisher.gate.shut()
         for text in ("b", "c", "d"):
-            outbox.put(text)
+            outbox.put(Update.saying(text))
             await let_run()
         assert desk.texts == ["a"]
         desk.publisher.gate.open()
         await desk.journal.until("update", 2)
-        outbox.put("e")
+        outbox.put(Update.saying("e"))
     assert desk.texts == ["a", "d", "e"]
     assert desk.seqs == [1, 2, 3]
     assert outbox.coalesced == 2
@@ -190,8 +191,8 @@ async def test_while_nothing_can_be_published_the_newest_stands_for_all_of_them(
 async def test_off_means_no_update_at_all() -> None:
     desk = Desk(OFF)
     async with desk.outbox as outbox:
-        outbox.put("a")
-        outbox.put("b")
+        outbox.put(Update.saying("a"))
+        outbox.put(Update.saying("b"))
         await let_run()
     assert desk.texts == []
     assert desk.replies.final(b"{}").seq == 1
@@ -200,15 +201,15 @@ async def test_off_means_no_update_at_all() -> None:
 async def test_with_an_interval_what_comes_too_early_is_replaced_by_what_is_newer() -> None:
     desk = Desk(Pace(0.25))
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         await desk.journal.until("update")
         for text in ("b", "c"):
             desk.clock.seconds += 0.1
-            outbox.put(text)
+            outbox.put(Update.saying(text))
             await let_run()
         assert desk.texts == ["a"]
         desk.clock.seconds += 0.1
-        outbox.put("d")
+        outbox.put(Update.saying("d"))
         await desk.journal.until("update", 2)
     assert desk.texts == ["a", "d"]
     assert desk.seqs == [1, 2]
@@ -218,9 +219,9 @@ async def test_with_an_interval_what_comes_too_early_is_replaced_by_what_is_newe
 async def test_at_the_end_what_is_not_yet_due_is_left_to_what_follows() -> None:
     desk = Desk(Pace(0.25))
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         await desk.journal.until("update")
-        outbox.put("b")
+        outbox.put(Update.saying("b"))
     assert desk.texts == ["a"]
 
 
@@ -228,7 +229,7 @@ async def test_at_the_end_what_is_due_still_leaves() -> None:
     desk = Desk(Pace(0.25))
     desk.publisher.gate.shut()
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         desk.publisher.gate.open()
     assert desk.texts == ["a"]
 
@@ -237,9 +238,9 @@ async def test_what_was_held_back_leaves_by_itself_when_its_time_has_come() -> N
     loop = asyncio.get_running_loop()
     desk = Desk(Pace(0.02), now=loop.time)
     async with desk.outbox as outbox:
-        outbox.put("a")
+        outbox.put(Update.saying("a"))
         await desk.journal.until("update")
-        outbox.put("b")
+        outbox.put(Update.saying("b"))
         await desk.journal.until("update", 2)
     assert desk.texts == ["a", "b"]
 
@@ -250,7 +251,7 @@ async def test_an_exception_inside_is_passed_on_and_stops_the_publishing() -> No
 
     async def converse() -> None:
         async with desk.outbox as outbox:
-            outbox.put("a")
+            outbox.put(Update.saying("a"))
             await desk.publisher.gate.reached()
             raise ZeroDivisionError
 
@@ -267,7 +268,7 @@ async def test_cancelling_whoever_waits_to_leave_stops_the_publishing() -> None:
 
     async def converse() -> None:
         async with desk.outbox as outbox:
-            outbox.put("a")
+            outbox.put(Update.saying("a"))
 
     with no_task_left():
         conversing = asyncio.create_task(converse())
@@ -287,9 +288,9 @@ async def test_a_publisher_that_breaks_is_not_hushed_up() -> None:
 
     async def converse() -> None:
         async with asyncio.timeout(PATIENCE), outbox:
-            outbox.put("a")
+            outbox.put(Update.saying("a"))
             await let_run()
-            outbox.put("b")
+            outbox.put(Update.saying("b"))
 
     with no_task_left(), pytest.raises(ZeroDivisionError):
         await converse()
