@@ -6,6 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from harness import CANARY
+
 from worker.sandbox import Sandbox
 
 PATIENCE = 30.0
@@ -18,6 +20,12 @@ def environment(amqp_url: str, sandbox: Sandbox | None = None, **more: str) -> d
     if sandbox is not None:
         env["AUI_BASE_URL"] = sandbox.base_url
     return env
+
+
+def serving(network: str, amqp_url: str, sandbox: Sandbox, **more: str) -> dict[str, str]:
+    """Return the environment of a worker that serves one network of the sandbox."""
+    key = {f"AUI_NETWORKS__{network.upper()}__API_KEY": CANARY}
+    return environment(amqp_url, sandbox, **({"WORKER_PARTITIONS": "2"} | key | more))
 
 
 async def start(*words: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from harness import CANARY, Bench, bench, settings, working
-from programs import environment, finished, running, said, start
+from programs import environment, finished, running, said, serving, start
 
 from worker.sandbox import Sandbox
 
@@ -162,8 +162,7 @@ async def test_a_worker_run_by_hand_answers_what_is_sent_by_hand(
     at: Bench, amqp_url: str, sandbox: Sandbox
 ) -> None:
     """`run` in one terminal, `send` in another, for a network of one's own."""
-    key = f"AUI_NETWORKS__{at.network.upper()}__API_KEY"
-    env = environment(amqp_url, sandbox, WORKER_PARTITIONS="2", **{key: CANARY})
+    env = serving(at.network, amqp_url, sandbox)
     task = sandbox.create_task("user")
     async with running("run", env=env):
         hub = await at.hub()

@@ -3,8 +3,8 @@
 import signal
 
 import pytest
-from harness import CANARY, Bench, settings, working
-from programs import environment, running, said
+from harness import Bench, settings, working
+from programs import running, said, serving
 
 from worker.sandbox import Sandbox
 
@@ -16,13 +16,7 @@ async def test_a_worker_that_was_stopped_for_a_while_begins_nothing_it_had_befor
 ) -> None:
     """Its one place gets free as it wakes up, and a job has waited for that; it is done by now."""
     busy, waiting = sandbox.create_task("busy"), sandbox.create_task("waiting")
-    env = environment(
-        f"{amqp_url}?heartbeat=2",
-        sandbox,
-        WORKER_PARTITIONS="2",
-        WORKER_CONCURRENCY="1",
-        **{f"AUI_NETWORKS__{at.network.upper()}__API_KEY": CANARY},
-    )
+    env = serving(at.network, f"{amqp_url}?heartbeat=2", sandbox, WORKER_CONCURRENCY="1")
     async with running("run", env=env) as worker:
         hub = await at.hub()
         long = await at.say(busy.id, "!stall seconds=3 after=1 | a microwave")

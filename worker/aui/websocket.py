@@ -19,8 +19,8 @@ from worker.aui.evidence import described, of_response, take_close, time_of
 from worker.aui.network import Network
 from worker.core.redact import Redactor
 from worker.core.turn import Turn
-from worker.core.verdict import COMPLETED, Source, Verdict
 from worker.core.update import Update
+from worker.core.verdict import COMPLETED, Source, Verdict
 
 CLOSE_CODE_WAIT = 1.0
 """Seconds to wait, after an error frame, for the close code that may weigh more."""

@@ -1,6 +1,6 @@
 """When an interrupted attempt is tried again, as tenacity strategies; and what then settles it.
 
-tenacity runs the loop (``worker.relay.turns``); this module gives it ``retry``, ``stop`` and
+tenacity runs the loop (``worker.relay.attempts``); this module gives it ``retry``, ``stop`` and
 ``wait`` as values. An attempt ends with a :class:`~worker.core.verdict.Verdict`, never with an
 exception: retry is a state, not an error.
 """

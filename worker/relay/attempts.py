@@ -5,7 +5,6 @@ lane, so that order survives. What failed for no fault of the job's, because its
 limits our rate, is not counted against it.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from tenacity import AsyncRetrying, RetryCallState
@@ -19,7 +18,6 @@ from worker.relay.gate import Gate
 from worker.relay.ports import Clock, Publisher
 
 Attempt = Callable[[Visit, Allowance], Awaitable[Verdict]]
-log = logging.getLogger(__name__)
 
 
 class Attempts:

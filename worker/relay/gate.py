@@ -82,14 +82,6 @@ class Gate:
         for door in self._doors.values():
             door.shut()
 
-    def state(self, network: str) -> State:
-        """Return the state of a network."""
-        return self._doors[network].state
-
-    def is_out(self, network: str) -> bool:
-        """Tell whether a network is out: not even half-open."""
-        return self.state(network) is State.OUT
-
     def brown(self) -> dict[str, str]:
         """Return why each network is out that is not healthy, by name."""
         return {name: door.why for name, door in self._doors.items() if door.why}

@@ -14,8 +14,8 @@ from worker.core.envelope import Envelope, Properties
 from worker.core.reply import Reply
 from worker.core.said import Said
 from worker.core.turn import Turn
-from worker.core.verdict import Verdict
 from worker.core.update import Update
+from worker.core.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ class Turns:
                 if isinstance(found, Said):
                     replies.begin_attempt()
                     verdict = _recovered(found, work)
+                elif found is POSTPONED:  # the looking was cut short: the next one looks
+                    verdict = POSTPONED
             if verdict.kind is Kind.POSTPONED:
                 self._memory.postpone(key, received.delivery.envelope.delivery_count, asked)
             await hold.ready()

@@ -68,7 +68,7 @@ class Desk:
         """Brown the network out."""
         for number in range(3):
             await self.run(judge(Source.STATUS, 401), key=f"other_{number}")
-        assert self.gate.is_out("default")
+        assert self.gate.door("default").state is State.OUT
         self.ends_at.clear()
         self.replies = Replies(self.replies.address, base=64)
 
@@ -141,7 +141,7 @@ async def test_no_attempt_is_made_while_the_network_is_out() -> None:
 async def test_the_attempt_that_puts_the_network_out_is_not_the_jobs_fault() -> None:
     desk = Desk()
     assert await desk.run(LONG) == POSTPONED
-    assert desk.gate.is_out("default")
+    assert desk.gate.door("default").state is State.OUT
     assert desk.told == []
 
 
@@ -159,13 +159,13 @@ async def test_a_rejection_is_final_even_when_it_puts_the_network_out() -> None:
     refused = judge(Source.STATUS, 401)
     verdicts = [await desk.run(refused, key=f"task_{number}") for number in range(3)]
     assert verdicts == [refused] * 3
-    assert desk.gate.is_out("default")
+    assert desk.gate.door("default").state is State.OUT
 
 
 async def test_interruptions_of_one_task_are_no_evidence_against_the_network() -> None:
     desk = Desk(attempts=20, brownout_after=3)
     assert await desk.played(*[LOST] * 20) == LOST
-    assert desk.gate.state("default") is State.HEALTHY
+    assert desk.gate.door("default").state is State.HEALTHY
 
 
 async def test_a_retry_finds_the_network_out_and_goes_back() -> None:
@@ -183,15 +183,15 @@ async def test_a_canary_waits_for_every_next_try_and_is_charged_for_none_of_them
     await desk.put_out()
     door = desk.gate.door("default")
     door.probed(COMPLETED)
-    assert desk.gate.state("default") is State.HALF
+    assert desk.gate.door("default").state is State.HALF
     running = asyncio.create_task(desk.run(LOST, LOST, LOST, COMPLETED))
     for _ in range(3):
         await desk.clock.run(100.0)
-        assert desk.gate.is_out("default")
+        assert desk.gate.door("default").state is State.OUT
         door.probed(COMPLETED)
     await desk.clock.run(PAUSE)
     assert (await running).kind is Kind.COMPLETED
-    assert desk.gate.state("default") is State.HEALTHY
+    assert desk.gate.door("default").state is State.HEALTHY
     assert desk.told == [(65, "retrying"), (66, "retrying"), (67, "retrying")]
     assert len(desk.ends_at) == 4
 

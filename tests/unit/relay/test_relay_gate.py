@@ -84,12 +84,12 @@ class Porch:
     def break_down(self) -> None:
         """Brown `here` out."""
         self.end(self.gate.visit("here"), LOST, LOST, LOST)
-        assert self.gate.is_out("here")
+        assert self.gate.door("here").state is State.OUT
 
     def half_open(self) -> None:
         """Let a probe of `here` succeed."""
         self.gate.door("here").probed(COMPLETED)
-        assert self.gate.state("here") is State.HALF
+        assert self.gate.door("here").state is State.HALF
 
     async def canary(self) -> Visit:
         """Return a visit that tries the half-open network."""
@@ -119,8 +119,8 @@ async def test_a_healthy_network_admits_everybody() -> None:
     visits = [porch.gate.visit("here") for _ in range(20)]
     assert [await porch.gate.admitted(visit) for visit in visits] == [True] * 20
     assert not any(visit.canary for visit in visits)
-    assert (porch.gate.state("here"), porch.gate.brown()) == (State.HEALTHY, {})
-    assert not porch.gate.is_out("here")
+    assert (porch.gate.door("here").state, porch.gate.brown()) == (State.HEALTHY, {})
+    assert porch.gate.door("here").state is not State.OUT
 
 
 async def test_a_network_that_is_out_admits_nobody_and_the_others_do_not_notice() -> None:
@@ -138,7 +138,7 @@ async def test_a_network_that_is_out_admits_nobody_and_the_others_do_not_notice(
 async def test_a_pause_is_waited_for_and_no_longer() -> None:
     porch = Porch()
     porch.end(porch.gate.visit("here"), limited(7.0))
-    assert not porch.gate.is_out("here")
+    assert porch.gate.door("here").state is not State.OUT
     questions = [await waiting(porch.gate.admitted(porch.gate.visit("here"))) for _ in range(3)]
     assert await porch.gate.admitted(porch.gate.visit("there"))
     await porch.clock.run(6.9)
@@ -224,7 +224,7 @@ async def test_the_canary_that_succeeds_opens_the_gate() -> None:
     porch.half_open()
     canary = await porch.canary()
     porch.end(canary, MODERATED)
-    assert (porch.gate.state("here"), porch.gate.brown()) == (State.HEALTHY, {})
+    assert (porch.gate.door("here").state, porch.gate.brown()) == (State.HEALTHY, {})
     assert not canary.canary
     assert await porch.gate.admitted(porch.gate.visit("here"))
 
@@ -236,9 +236,9 @@ async def test_half_open_only_the_canary_is_believed() -> None:
     porch.half_open()
     canary = await porch.canary()
     porch.end(straggler, COMPLETED, LOST)
-    assert porch.gate.state("here") is State.HALF
+    assert porch.gate.door("here").state is State.HALF
     porch.end(canary, LOST)
-    assert porch.gate.is_out("here")
+    assert porch.gate.door("here").state is State.OUT
 
 
 async def test_the_canary_waits_until_the_network_may_be_tried_again() -> None:

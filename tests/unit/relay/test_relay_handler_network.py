@@ -22,7 +22,7 @@ def put_out(flow: Flow) -> None:
     """Brown the network out."""
     for number in range(3):
         flow.gate.ended(flow.gate.visit("default"), f"other_{number}", REFUSED)
-    assert flow.gate.is_out("default")
+    assert flow.gate.door("default").state is State.OUT
 
 
 def probe(flow: Flow, times: int = 1) -> None:
@@ -134,7 +134,7 @@ async def test_a_rejected_job_is_kept_though_it_puts_the_network_out() -> None:
     flow = Flow()
     flow.agent.play(*[[Refuse(401)]] * 3)
     deliveries = [await flow.handle(message(f"task_{number}")) for number in range(3)]
-    assert flow.gate.is_out("default")
+    assert flow.gate.door("default").state is State.OUT
     assert len(flow.copies.letters) == 3
     assert all(delivery.acked for delivery in deliveries)
 
@@ -150,9 +150,9 @@ async def test_the_first_answer_to_a_half_open_network_makes_it_well() -> None:
     flow = Flow()
     put_out(flow)
     probe(flow)
-    assert flow.gate.state("default") is State.HALF
+    assert flow.gate.door("default").state is State.HALF
     assert (await flow.handle(message())).acked
-    assert flow.gate.state("default") is State.HEALTHY
+    assert flow.gate.door("default").state is State.HEALTHY
 
 
 async def test_a_canary_that_fails_stays_unsettled_until_the_next_try() -> None:
@@ -166,12 +166,12 @@ async def test_a_canary_that_fails_stays_unsettled_until_the_next_try() -> None:
     for tries in (1, 2):
         await clock.run(100.0)
         assert len(flow.agent.asked) == tries
-        assert flow.gate.is_out("default")
+        assert flow.gate.door("default").state is State.OUT
         assert delivery.claimed
         probe(flow)
     await flow.idle()
     assert delivery.acked
-    assert flow.gate.state("default") is State.HEALTHY
+    assert flow.gate.door("default").state is State.HEALTHY
     assert flow.publisher.kinds == ["retrying", "retrying", "update", "final"]
 
 
@@ -200,4 +200,4 @@ async def test_a_job_that_ends_in_a_close_of_its_own_is_no_evidence_while_the_ne
     await flow.idle()
     assert delivery.acked
     assert len(flow.copies.letters) == 1
-    assert flow.gate.is_out("default")
+    assert flow.gate.door("default").state is State.OUT

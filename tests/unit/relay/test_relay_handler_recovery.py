@@ -258,3 +258,16 @@ async def test_the_answer_to_the_last_attempt_is_looked_for_too() -> None:
     final = flow.publisher.published[-1]
     assert (final.kind, final.body, final.attempt) == ("final", answer.raw, 2)
     assert len(flow.agent.asked) == 1
+
+
+async def test_a_last_look_that_is_cut_short_gives_the_job_back() -> None:
+    """The worker stops while it looks for the answer to the last attempt: the next one looks."""
+    flow = Flow(attempts=1)
+    flow.agent.play([updating("Hi"), Lose()])
+    delivery = flow.take(message())
+    await flow.journal.until("hung up")
+    flow.gate.quiet()
+    await flow.idle()
+    assert delivery.given_back
+    assert not delivery.acked
+    assert flow.copies.letters == []

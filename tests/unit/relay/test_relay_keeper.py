@@ -84,7 +84,7 @@ class House:
         visit = self.gate.visit(network)
         for number in range(3):
             self.gate.ended(visit, f"task_{number}", LOST)
-        assert self.gate.is_out(network)
+        assert self.gate.door(network).state is State.OUT
 
     def be_ill(self, times: int, verdict: Verdict = ILL) -> None:
         """Let the next probes fail."""
@@ -95,7 +95,7 @@ class House:
         """Break down, and let the first probe succeed."""
         self.break_down()
         assert await self.run(5.0) == ["close", "probe", "open one"]
-        assert self.gate.state("here") is State.HALF
+        assert self.gate.door("here").state is State.HALF
 
     async def canary(self) -> Visit:
         """Return the job of the partition that was opened."""
@@ -261,7 +261,7 @@ async def test_without_a_job_to_try_it_a_second_probe_opens_it() -> None:
         await house.half_open()
         assert await house.run(IDLE - 0.1) == []
         assert await house.run(0.1) == ["probe", "open"]
-        assert house.gate.state("here") is State.HEALTHY
+        assert house.gate.door("here").state is State.HEALTHY
 
 
 async def test_without_a_job_and_with_a_probe_that_fails_it_is_closed_again() -> None:
@@ -269,7 +269,7 @@ async def test_without_a_job_and_with_a_probe_that_fails_it_is_closed_again() ->
         await house.half_open()
         house.be_ill(1)
         assert await house.run(IDLE) == ["probe", "close"]
-        assert house.gate.is_out("here")
+        assert house.gate.door("here").state is State.OUT
         assert await house.run(10.0) == ["probe", "open one"]
         assert house.keeper.brownouts == 1
 
@@ -284,7 +284,7 @@ async def test_the_second_probe_is_not_heard_when_a_job_comes_to_try_it() -> Non
         with await house.canary() as canary:
             house.agent.gate.open()
             assert await house.run(600.0) == []
-            assert house.gate.state("here") is State.HALF
+            assert house.gate.door("here").state is State.HALF
             house.gate.ended(canary, "task_1", COMPLETED)
             assert await house.news() == ["open"]
 
