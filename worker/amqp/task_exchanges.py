@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from worker.amqp.backoff import Backoff
-from worker.amqp.declare import declare_exchange
 from worker.amqp.guard import NOT_FOUND, guarded
 from worker.amqp.link import Link
 from worker.amqp.session import Channel, Session
@@ -150,26 +149,30 @@ class LeasedTaskExchanges:
                 del self._leases[key]
 
     async def _make(self, channel: Channel, lease: Lease) -> None:
-        exchange = task_exchange(lease.task_id)
-        await declare_exchange(channel.pika, exchange)
+        """Declare the exchange, lease it and bind it to the hub, all in one round trip."""
+        exchange, raw = task_exchange(lease.task_id), channel.raw
         if lease.queue is None:
-            lease.queue = await self._leased(channel, exchange.name)
-        key = task_key(lease.network, lease.task_id)
-        await guarded(channel.raw.exchange_bind(exchange.name, HUB, key))
-        lease.bound = True
-
-    async def _leased(self, channel: Channel, exchange: str) -> str:
-        """Bind a lease queue to an exchange; its place is given back if that fails."""
-        queue = await self._reserve(channel)
+            lease.queue = await self._reserve(channel)
         try:
-            await guarded(channel.raw.queue_bind(queue, exchange, LEASE_KEY))
+            await guarded(
+                raw.exchange_declare(
+                    exchange.name,
+                    exchange_type=exchange.type,
+                    durable=exchange.durable,
+                    auto_delete=exchange.auto_delete,
+                    nowait=True,
+                )
+            )
+            await guarded(raw.queue_bind(lease.queue, exchange.name, LEASE_KEY, nowait=True))
+            key = task_key(lease.network, lease.task_id)
+            await guarded(raw.exchange_bind(exchange.name, HUB, key))
         except LinkLost as error:
             if error.code == NOT_FOUND:
-                self._queues.pop(queue, None)  # deleted by somebody: the next lease makes another
-            elif queue in self._queues:
-                self._queues[queue] -= 1
+                # The lease queue may be what somebody deleted: the next lease makes another.
+                self._queues.pop(lease.queue, None)
+                lease.queue = None
             raise
-        return queue
+        lease.bound = True
 
     async def _reserve(self, channel: Channel) -> str:
         """Take a place in a lease queue, made when none has room.
