@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 
 from worker.app import Worker
 from worker.core.redact import Redactor
@@ -19,7 +20,8 @@ def run() -> None:
     settings = load_settings()
     level = logging.getLevelNamesMapping()[settings.worker.log_level.upper()]
     set_up_logs(settings.worker.log_format, Redactor(settings.secrets), level)
-    asyncio.run(_work(settings))
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:
@@ -28,3 +30,12 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
     await worker.run()
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes uvloop's event loop, where it is made for the platform."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.new_event_loop
+    return new_event_loop
