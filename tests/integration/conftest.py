@@ -2,10 +2,17 @@
 start, and a test's tasks, jobs and queues are its own."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
-from harness import CANARY, Bench, bench, settings, working
+from harness import CANARY, PARTITIONS, Bench, bench, settings, working
+from lines import Line
 
+from tests.conformance.watching import running
+from worker.amqp.declare import establish
+from worker.amqp.link import Link
+from worker.amqp.session import Session
+from worker.core.topology import partition_queue, unslotted
 from worker.sandbox import Sandbox
 
 
@@ -47,3 +54,24 @@ async def at(amqp_url: str) -> AsyncIterator[Bench]:
     """Lend a bench on a network of the test's own, without a worker."""
     async with bench(amqp_url) as lent:
         yield lent
+
+
+@pytest.fixture
+async def lines(at: Bench, amqp_url: str) -> AsyncIterator[list[Line]]:
+    """Lend the queues of a network of the test's own: its partitions, and the one of strays."""
+
+    async def prepare(session: Session) -> None:
+        await establish(session, [at.network], PARTITIONS, "declare")
+
+    async with AsyncExitStack() as stack:
+        link = Link("partitions", amqp_url, prepare)
+        await stack.enter_async_context(running(link.run))
+        await link.session()
+        names = [partition_queue(at.network, number) for number in range(PARTITIONS)]
+        yield [Line(at, link, stack, name) for name in [*names, unslotted(at.network)]]
+
+
+@pytest.fixture
+def line(lines: list[Line]) -> Line:
+    """Lend one partition."""
+    return lines[0]

@@ -189,7 +189,11 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    amqp_url: str, network: str | None = None, *, keep: bool = False
+    amqp_url: str,
+    network: str | None = None,
+    *,
+    partitions: int = PARTITIONS,
+    keep: bool = False,
 ) -> AsyncIterator[Bench]:
     """Connect to the broker; remove the network's queues in the end, unless they are to stay."""
     network = network or f"t{uuid.uuid4().hex[:8]}"
@@ -200,12 +204,12 @@ async def bench(
             yield Bench(connection, channel, network)
         finally:
             if not keep:
-                await remove(await connection.channel(), network)
+                await remove(await connection.channel(), network, partitions)
 
 
-async def remove(channel: AbstractChannel, network: str) -> None:
+async def remove(channel: AbstractChannel, network: str, partitions: int) -> None:
     """Delete what a network left on the broker."""
-    objects = topology([network], PARTITIONS)
+    objects = topology([network], partitions)
     for queue in objects.queues:
         if network in queue.name:
             await channel.queue_delete(queue.name)

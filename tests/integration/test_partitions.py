@@ -2,162 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from time import monotonic
 
 import pytest
-from aio_pika import Message
-from harness import PARTITIONS, PATIENCE, Bench
+from harness import PATIENCE
+from lines import Line, Time, bodies, numbers
 
 from tests.conformance.watching import running
-from tests.unit.relay.flow import let_run
 from worker.amqp.backoff import FIRST, LONGEST
-from worker.amqp.consumer import QueueConsumer
-from worker.amqp.declare import establish
 from worker.amqp.delivery import AmqpDelivery
 from worker.amqp.line import ALONE_COUNT, SUSPECT_COUNT
 from worker.amqp.link import Link
 from worker.amqp.partitions import NetworkPartitions
-from worker.amqp.session import Session
-from worker.core.topology import partition_queue, unslotted
 
 pytestmark = pytest.mark.anyio
-
-
-class Time:
-    """A time that only the test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.asked: list[float] = []
-        self._moved = asyncio.Condition()
-
-    def now(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        end = self.seconds + seconds
-        async with self._moved:
-            self.asked.append(seconds)
-            self._moved.notify_all()
-            await self._moved.wait_for(lambda: self.seconds >= end)
-
-    async def pass_by(self, seconds: float) -> None:
-        """Let so many seconds pass."""
-        async with self._moved:
-            self.seconds += seconds
-            self._moved.notify_all()
-        await let_run()
-
-    async def pauses(self, count: int) -> list[float]:
-        """Return the pauses before another try, once there are so many; age is longer."""
-        async with asyncio.timeout(PATIENCE), self._moved:
-            await self._moved.wait_for(lambda: len(self._short()) == count)
-        return self._short()
-
-    def _short(self) -> list[float]:
-        return [seconds for seconds in self.asked if seconds <= LONGEST]
-
-
-class Line:
-    """A partition, whoever consumes it, and what they were handed."""
-
-    def __init__(self, at: Bench, link: Link, stack: AsyncExitStack, queue: str) -> None:
-        self._at = at
-        self._link = link
-        self._stack = stack
-        self.queue = queue
-        self.taken: asyncio.Queue[AmqpDelivery] = asyncio.Queue()
-
-    async def publish(self, *bodies: str) -> None:
-        """Queue messages."""
-        exchange = self._at.channel.default_exchange
-        for body in bodies:
-            await exchange.publish(Message(body.encode(), delivery_mode=2), self.queue)
-
-    def consumer(
-        self,
-        prefetch: int = 10,
-        link: Link | None = None,
-        take: Callable[[AmqpDelivery], None] | None = None,
-        *,
-        find_crashers: bool = True,
-        time: Time | None = None,
-    ) -> QueueConsumer:
-        """Make a consumer that nobody runs."""
-        return QueueConsumer(
-            link or self._link,
-            self.queue,
-            self._at.network,
-            prefetch,
-            take or self.taken.put_nowait,
-            find_crashers=find_crashers,
-            now=time.now if time else monotonic,
-            sleep=time.sleep if time else asyncio.sleep,
-        )
-
-    async def consume(self, consumer: QueueConsumer | None = None) -> QueueConsumer:
-        """Run a consumer to the end of the test."""
-        consumer = consumer or self.consumer()
-        await self._stack.enter_async_context(running(consumer.run))
-        await consumer.started.wait()
-        return consumer
-
-    async def take(self, count: int = 1) -> list[AmqpDelivery]:
-        """Return the next deliveries, once they are there."""
-        async with asyncio.timeout(PATIENCE):
-            return [await self.taken.get() for _ in range(count)]
-
-    async def ready(self) -> int:
-        """Count the messages that nobody has been handed."""
-        queue = await self._at.channel.declare_queue(self.queue, passive=True)
-        return queue.declaration_result.message_count or 0
-
-    async def until_ready(self, count: int) -> None:
-        """Wait until so many messages are with nobody."""
-        async with asyncio.timeout(PATIENCE):
-            while await self.ready() != count:  # noqa: ASYNC110  only the broker knows
-                await asyncio.sleep(0.02)
-
-    async def hand_out_in_vain(self, times: int) -> None:
-        """Have everything handed out so often, as to workers that die."""
-        count = await self.ready()
-        for _ in range(times):
-            async with running(self.consumer(count, find_crashers=False).run):
-                await self.take(count)
-            await self.until_ready(count)
-
-
-@pytest.fixture
-async def lines(at: Bench, amqp_url: str) -> AsyncIterator[list[Line]]:
-    """Lend the queues of a network of the test's own: its partitions, and the one of strays."""
-
-    async def prepare(session: Session) -> None:
-        await establish(session, [at.network], PARTITIONS, "declare")
-
-    async with AsyncExitStack() as stack:
-        link = Link("partitions", amqp_url, prepare)
-        await stack.enter_async_context(running(link.run))
-        await link.session()
-        names = [partition_queue(at.network, number) for number in range(PARTITIONS)]
-        yield [Line(at, link, stack, name) for name in [*names, unslotted(at.network)]]
-
-
-@pytest.fixture
-def line(lines: list[Line]) -> Line:
-    """Lend one partition."""
-    return lines[0]
-
-
-def bodies(deliveries: list[AmqpDelivery]) -> list[str]:
-    """Return what was handed out."""
-    return [each.envelope.body.decode() for each in deliveries]
-
-
-def numbers(first: int, last: int) -> list[str]:
-    """Return the names of some jobs."""
-    return [str(number) for number in range(first, last + 1)]
 
 
 async def test_acks_right_before_a_drained_channel_closes_reach_the_broker(line: Line) -> None:

@@ -64,6 +64,23 @@ async def test_verify_is_content_with_what_declare_made(
     assert final.type == "message.completed"
 
 
+async def test_a_worker_with_a_range_declares_everything_all_the_same(
+    at: Bench, amqp_url: str, sandbox: Sandbox
+) -> None:
+    """The partitions of the others must be there before them; nobody consumes them yet."""
+    async with working(settings(amqp_url, sandbox, at.network, partition_range="1")):
+        consumers = {}
+        for queue in topology([at.network], 2).queues:
+            found = await at.channel.declare_queue(queue.name, passive=True)
+            consumers[queue.name] = found.declaration_result.consumer_count
+
+    assert {name for name, count in consumers.items() if count == 0} == {
+        f"aui.jobs.{at.network}.p00",
+        "aui.dead",
+        "aui.unclaimed",
+    }
+
+
 async def test_a_queue_declared_otherwise_stops_the_start(
     at: Bench, amqp_url: str, sandbox: Sandbox
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from worker.aui.network import BASE_URLS, Network
 from worker.core.errors import ConfigurationError
-from worker.relay.door import Limits
+from worker.relay.places import Limits
 from worker.settings import (
     AmqpSettings,
     AuiSettings,
@@ -17,6 +17,7 @@ from worker.settings import (
     Settings,
     WorkerSettings,
     load_amqp_url,
+    load_network_names,
     load_settings,
     load_worker_settings,
     model,
@@ -50,10 +51,12 @@ def test_one_key_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (network.name, network.api_key) == ("default", SECRET)
     assert (network.base_url, network.ws_url) == (BASE_URLS["gcp"], None)
     assert (network.ws_auth, network.task_origin_type) == ("query", None)
+    assert network.keep_socket == 60.0
 
 
 DEFAULTS: dict[str, tuple[object, str, object]] = {
     "PARTITIONS": (16, "32", 32),
+    "PARTITION_RANGE": (None, "0-7", "0-7"),
     "PREFETCH": (64, "1", 1),
     "CONCURRENCY": (512, "3", 3),
     "ATTEMPTS": (5, "1", 1),
@@ -69,6 +72,7 @@ DEFAULTS: dict[str, tuple[object, str, object]] = {
     "MAX_REPLY_BYTES": (8 * 1024 * 1024, "2048", 2048),
     "REPLY_TO_PATTERN": (r"^(amq\.|sub\.)", "^mine$", "^mine$"),
     "TOPOLOGY": ("declare", "verify", "verify"),
+    "PUBLISHING": ("auto", "plain", "plain"),
     "ID": (None, "worker-1.a_b", "worker-1.a_b"),
     "LOG_LEVEL": ("info", "debug", "debug"),
     "LOG_FORMAT": (None, "json", "json"),
@@ -91,7 +95,7 @@ def test_no_setting_is_left_untested() -> None:
     assert set(AmqpSettings.model_fields) == {"url"}
     assert set(AuiSettings.model_fields) == {
         "network_api_key", "networks", "region", "base_url", "ws_url", "ws_auth",
-        "task_origin_type", "concurrency", "rate_limit",
+        "task_origin_type", "keep_socket", "concurrency", "rate_limit",
     }  # fmt: skip
     assert set(NetworkSettings.model_fields) == {
         "api_key", "region", "base_url", "ws_url", "concurrency", "rate_limit",
@@ -112,9 +116,11 @@ def test_aui_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
         AUI_WS_URL="ws://localhost:2/s",
         AUI_WS_AUTH="both",
         AUI_TASK_ORIGIN_TYPE="web",
+        AUI_KEEP_SOCKET="0",
     ).networks["default"]
     assert (mine.base_url, mine.ws_url) == ("http://localhost:1/api", "ws://localhost:2/s")
     assert (mine.ws_auth, mine.task_origin_type) == ("both", "web")
+    assert mine.keep_socket == 0.0
 
 
 def test_networks_have_their_own_keys_and_may_have_their_own_places(
@@ -159,6 +165,34 @@ def test_none_of_several_networks_may_use_the_whole_process(
         monkeypatch, WORKER_CONCURRENCY=places, AUI_NETWORKS__ACME__API_KEY="key-of-acme"
     ).limits
     assert limits == {"default": Limits(share), "acme": Limits(share)}
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers"),
+    [
+        ("0-7", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("3", [3]),
+        ("0-2,8", [0, 1, 2, 8]),
+        ("8,0-2,1-3", [0, 1, 2, 3, 8]),
+        ("15-15", [15]),
+        ("", list(range(16))),
+    ],
+)
+def test_a_worker_consumes_the_partitions_of_its_range(
+    value: str, numbers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(monkeypatch, WORKER_PARTITION_RANGE=value).worker.consumed == numbers
+
+
+def test_a_range_may_reach_up_to_the_number_of_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = load(monkeypatch, WORKER_PARTITIONS="64", WORKER_PARTITION_RANGE="62-63").worker
+    assert worker.consumed == [62, 63]
+
+
+def test_a_wrong_number_of_partitions_is_not_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(monkeypatch, WORKER_PARTITIONS="12", WORKER_PARTITION_RANGE="0-11")
+    assert str(caught.value) == "WORKER_PARTITIONS: must be a power of two"
 
 
 def test_networks_may_have_limits_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +266,14 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": "12"}),
     ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": "512"}),
     ("WORKER_PARTITIONS", {"WORKER_PARTITIONS": SECRET}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "16"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "8-15", "WORKER_PARTITIONS": "8"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "0-3,5-4"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "0-"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "0;1"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "-1"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": "٣"}),
+    ("WORKER_PARTITION_RANGE", {"WORKER_PARTITION_RANGE": SECRET}),
     ("WORKER_PREFETCH", {"WORKER_PREFETCH": "0"}),
     ("WORKER_CONCURRENCY", {"WORKER_CONCURRENCY": "0"}),
     ("WORKER_ATTEMPTS", {"WORKER_ATTEMPTS": "61"}),
@@ -329,6 +371,23 @@ def test_what_needs_no_key_can_be_loaded_alone(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AMQP_URL", f"http://{SECRET}/")
     with pytest.raises(ConfigurationError, match=r"^AMQP_URL: "):
         load_amqp_url()
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({}, ["default"]),
+        ({"AUI_NETWORK_API_KEY": "k"}, ["default"]),
+        ({"AUI_NETWORKS__ACME__API_KEY": "k"}, ["acme"]),
+        ({"AUI_NETWORK_API_KEY": "k", "AUI_NETWORKS__ACME__API_KEY": "k"}, ["default", "acme"]),
+    ],
+)
+def test_networks_have_names_where_there_is_no_key_at_hand(
+    variables: dict[str, str], names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load_network_names() == names
 
 
 def test_aui_knows_the_keys_and_only_the_logs_know_the_passwords(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiormq.abc import DeliveredMessage
 
@@ -23,6 +24,7 @@ from worker.amqp.messages import envelope_of
 from worker.amqp.session import Session
 from worker.amqp.survivals import Survivals
 from worker.core.errors import LinkLost
+from worker.core.place import Place
 
 MAX_UNACKED_AGE = 20 * 60.0
 """Seconds; the broker closes a channel at 30 minutes, and what runs needs up to a job's deadline
@@ -39,6 +41,9 @@ class QueueConsumer:
         network: the network whose queue it is.
         prefetch: how many deliveries may be unacked at once, when it is open in full.
         on_delivery: takes a delivery; must not block.
+        priority: of all its consumers the queue goes to the one with the highest (RabbitMQ 4).
+        place: which of the network's queues it is; what lies there by mistake is handed on without
+            its routing key, to be moved to where it belongs.
         find_crashers: take what was handed out too often apart from others, so that the job that
             ends its workers is found and its neighbours go free.
         max_age: seconds after which the oldest unsettled delivery makes it drain and begin anew.
@@ -54,6 +59,8 @@ class QueueConsumer:
         prefetch: int,
         on_delivery: Callable[[AmqpDelivery], None],
         *,
+        priority: int = 0,
+        place: Place | None = None,
         find_crashers: bool = True,
         max_age: float = MAX_UNACKED_AGE,
         now: Callable[[], float] = time.monotonic,
@@ -64,6 +71,8 @@ class QueueConsumer:
         self._network = network
         self._prefetch = prefetch
         self._on_delivery = on_delivery
+        self._priority = priority
+        self._place = place
         self._find_crashers = find_crashers
         self._max_age = max_age
         self._now = now
@@ -146,13 +155,17 @@ class QueueConsumer:
 
         raw = ledger.channel.raw
         await guarded(raw.basic_qos(prefetch_count=self._prefetch))
-        await guarded(raw.basic_consume(self._queue, deliver))
+        await guarded(
+            raw.basic_consume(self._queue, deliver, arguments={"x-priority": self._priority})
+        )
         ledger.begun = True
         self.started.set()
 
     def _delivery(self, ledger: Ledger, delivered: DeliveredMessage) -> AmqpDelivery:
         tag = delivered.delivery_tag or 0
         envelope = envelope_of(delivered, self._network)
+        if self._place is not None and not self._place.holds(envelope):
+            envelope = replace(envelope, routing_key="")
         return AmqpDelivery(
             envelope,
             ledger,

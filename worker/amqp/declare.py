@@ -14,6 +14,7 @@ from worker.amqp.guard import NOT_FOUND, PRECONDITION_FAILED, guarded
 from worker.amqp.session import Session
 from worker.core.errors import ConfigurationError, LinkLost
 from worker.core.topology import (
+    REPARTITION,
     ExchangeSpec,
     QueueSpec,
     Topology,
@@ -34,6 +35,11 @@ async def establish(
             verifying) lacks something.
         LinkLost: the connection is gone.
     """
+    if await _queue_stands(session, REPARTITION):
+        raise ConfigurationError(
+            "WORKER_PARTITIONS: the number is being changed: aui-worker partitions says to which,"
+            " and finishes it"
+        )
     for network in networks:
         await _check_partitions(session, network, partitions)
     await set_up(session, networks, partitions, mode)
@@ -120,7 +126,7 @@ async def _check_partitions(session: Session, network: str, partitions: int) -> 
         held = "more" if too_many else "fewer"
         raise ConfigurationError(
             f"WORKER_PARTITIONS: {partitions} are set, but the broker holds {held} queues for"
-            f" network {network!r}: changing the number moves jobs between queues"
+            f" network {network!r}: aui-worker partitions --to changes the number"
         )
 
 

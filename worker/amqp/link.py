@@ -7,7 +7,8 @@ topology of its own; here a loss is an event with a name. Whoever works over a l
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
@@ -185,6 +186,27 @@ class Link:
             if self._was_up:
                 raise LinkLost(message) from None
             raise ConfigurationError(message) from None
+
+
+@asynccontextmanager
+async def linked(purpose: str, url: str) -> AsyncIterator[Link]:
+    """Keep a link up for the length of the context, which is entered once it is.
+
+    Raises:
+        ConfigurationError: the broker refused the credentials or the virtual host.
+    """
+    link = Link(purpose, url)
+    life = asyncio.create_task(link.run())
+    up = asyncio.create_task(link.session())
+    try:
+        await asyncio.wait({life, up}, return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            life.result()
+        yield link
+    finally:
+        for task in (life, up):
+            task.cancel()
+        await asyncio.gather(life, up, return_exceptions=True)
 
 
 def shown_url(url: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.amqp.consumer import QueueConsumer
+from worker.amqp.choice import Choice
 from worker.amqp.copies import JobCopies
 from worker.amqp.declare import establish, set_up
 from worker.amqp.link import Link
@@ -19,11 +19,12 @@ from worker.amqp.partitions import NetworkPartitions
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
 from worker.amqp.task_exchanges import LeasedTaskExchanges
+from worker.app.consumers import dropped_consumer, network_consumers
 from worker.app.flow import Adapters, flow_of
 from worker.aui.agent import AuiAgent
-from worker.aui.websocket import Timeouts
+from worker.aui.timeouts import Timeouts
 from worker.core.redact import Redactor
-from worker.core.topology import DEFAULT_NETWORK, DROPPED, partition_queue, unslotted
+from worker.core.rendezvous import heeds_priority
 from worker.relay.keeper import Keeper
 from worker.relay.ports import Clock
 from worker.settings import Settings
@@ -53,23 +54,21 @@ class Worker:
         self._consuming = Link(
             "consuming", url, prepare=self._establish, repair=self._set_up, fenced=True
         )
-        self._publishing = Link("publishing", url, repair=self._set_up)
-        self._publisher = ReplyPublisher(self._publishing)
-        self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle)
-        copies = JobCopies(self._publishing)
+        choice = Choice(worker.publishing)
+        self._publishing = Link("publishing", url, prepare=choice.prepare, repair=self._set_up)
+        self._publisher = ReplyPublisher(self._publishing, choice)
+        self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle, choice)
+        copies = JobCopies(self._publishing, choice)
         self._flow = flow_of(
             settings,
             Adapters(self._agents, self._publisher, copies, self._exchanges, self._clock),
         )
-        self._consumers = {name: self._consumers_of(name) for name in settings.networks}
-        self._dropped = QueueConsumer(
-            self._consuming,
-            DROPPED,
-            DEFAULT_NETWORK,
-            worker.prefetch,
-            self._flow.intake.receive_dropped,
-            find_crashers=False,
-        )
+        intake = self._flow.intake
+        self._consumers = {
+            name: network_consumers(worker, self._consuming, name, intake.receive)
+            for name in settings.networks
+        }
+        self._dropped = dropped_consumer(worker, self._consuming, intake.receive_dropped)
         self._keepers = [self._keeper(name) for name in settings.networks]
 
     def stop(self) -> None:
@@ -83,7 +82,7 @@ class Worker:
         reasons = []
         if not self.started.is_set() or self._stopping.is_set():
             reasons.append("stopping" if self._stopping.is_set() else "starting")
-        if not self._publisher.possible:
+        if self._publisher.held_up:
             reasons.append("publishing is not possible")
         brown = self._flow.gate.brown()
         reasons += [f"network {name} is browned out: {why}" for name, why in brown.items()]
@@ -109,7 +108,7 @@ class Worker:
 
     async def _start(self) -> None:
         self._spawn(self._consuming.run())
-        await self._consuming.session()
+        self._tell_of_spread(await self._consuming.session())
         self._spawn(self._publishing.run())
         await self._publishing.session()
         self._spawn(self._exchanges.run())
@@ -121,9 +120,20 @@ class Worker:
         names = ", ".join(self._settings.networks)
         log.info(
             "ready: consuming %d partitions each of network %s",
-            self._settings.worker.partitions,
+            len(self._settings.worker.consumed),
             names,
         )
+
+    def _tell_of_spread(self, session: Session) -> None:
+        product, version = session.server
+        pinned = self._settings.worker.partition_range is not None
+        if version and not pinned and not heeds_priority(version):
+            log.info(
+                "%s %s: partitions fail over but do not spread over the fleet;"
+                " WORKER_PARTITION_RANGE pins them by hand",
+                product,
+                version,
+            )
 
     async def _until_stopped(self, step: Coroutine[Any, Any, object]) -> None:
         """Run a step of life; end early when asked to stop or when a part of us breaks."""
@@ -187,14 +197,6 @@ class Worker:
     async def _set_up(self, session: Session) -> None:
         worker = self._settings.worker
         await set_up(session, list(self._settings.networks), worker.partitions, worker.topology)
-
-    def _consumers_of(self, network: str) -> list[QueueConsumer]:
-        worker, receive = self._settings.worker, self._flow.intake.receive
-        queues = [partition_queue(network, number) for number in range(worker.partitions)]
-        return [
-            QueueConsumer(self._consuming, queue, network, worker.prefetch, receive)
-            for queue in [*queues, unslotted(network)]
-        ]
 
     def _keeper(self, network: str) -> Keeper:
         *partitions, strays = self._consumers[network]

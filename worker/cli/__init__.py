@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import demo, explain, run, sandbox, send, tail, topology
+from worker.cli import demo, explain, partitions, run, sandbox, send, tail, topology
 from worker.client import NotDelivered
 from worker.core.errors import ConfigurationError
 
@@ -25,6 +25,7 @@ app.command()(run.run)
 app.command()(send.send)
 app.command()(tail.tail)
 app.command()(topology.topology)
+app.command()(partitions.partitions)
 app.command()(explain.explain)
 app.command()(sandbox.sandbox)
 app.command()(demo.demo)

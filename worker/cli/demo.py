@@ -20,7 +20,7 @@ from rich.table import Table
 from worker.app import running
 from worker.aui.agent import AuiAgent
 from worker.aui.network import Network
-from worker.aui.websocket import Timeouts
+from worker.aui.timeouts import Timeouts
 from worker.cli.sandbox import load_sandbox
 from worker.cli.screen import Screen, plain
 from worker.client import Client, ReceivedReply, connected

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from worker.amqp.guard import NOT_FOUND
-from worker.amqp.link import Link
+from worker.amqp.link import Link, linked
 from worker.amqp.messages import JSON, copy_message
 from worker.amqp.outlet import Outlet, Placed
 from worker.amqp.subscription import Subscription
@@ -122,18 +122,8 @@ async def connected(url: str) -> AsyncIterator[Client]:
     Raises:
         ConfigurationError: the broker refused the credentials or the virtual host.
     """
-    link = Link("client", url)
-    life = asyncio.create_task(link.run())
-    up = asyncio.create_task(link.session())
-    try:
-        await asyncio.wait({life, up}, return_when=asyncio.FIRST_COMPLETED)
-        if life.done():
-            life.result()
+    async with linked("client", url) as link:
         yield Client(link)
-    finally:
-        for task in (life, up):
-            task.cancel()
-        await asyncio.gather(life, up, return_exceptions=True)
 
 
 async def _news(

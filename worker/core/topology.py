@@ -17,6 +17,8 @@ HUB = "aui.replies"
 DEAD = "aui.dead"
 DROPPED = "aui.dropped"
 UNCLAIMED = "aui.unclaimed"
+REPARTITION = "aui.repartition"
+"""A queue that stands only while the number of partitions is being changed: no worker may start."""
 LEASE_KEY = "lease"
 """Binds a lease queue to a task exchange and matches no reply: they have four words."""
 
@@ -129,8 +131,19 @@ def topology(networks: Sequence[str], partitions: int) -> Topology:
         ]
         queues.append(QueueSpec(strays, _JOBS))
         bindings.append(BindingSpec(strays, strays, ""))
-        bindings += _slot_bindings(network, partitions)
+        bindings += slot_bindings(network, partitions)
     return Topology(exchanges, queues, bindings)
+
+
+def slot_bindings(network: str, partitions: int) -> list[BindingSpec]:
+    """Return how the slots of a network are bound to its partitions."""
+    slots = [f"{slot:02x}" for slot in range(SLOTS)]
+    return [
+        BindingSpec(
+            jobs_exchange(network), partition_queue(network, partition_of(slot, partitions)), slot
+        )
+        for slot in slots
+    ]
 
 
 def definitions(objects: Topology, vhost: str = "/") -> dict[str, Any]:
@@ -184,13 +197,3 @@ _JOBS: Mapping[str, Any] = {
 
 def _kept(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"x-queue-type": "quorum", "x-delivery-limit": LOOKING_LIMIT, **arguments}
-
-
-def _slot_bindings(network: str, partitions: int) -> list[BindingSpec]:
-    slots = [f"{slot:02x}" for slot in range(SLOTS)]
-    return [
-        BindingSpec(
-            jobs_exchange(network), partition_queue(network, partition_of(slot, partitions)), slot
-        )
-        for slot in slots
-    ]

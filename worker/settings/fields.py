@@ -49,6 +49,23 @@ def _check_partitions(value: int) -> int:
     return value
 
 
+def _check_range(value: str) -> str:
+    if not re.fullmatch(r"\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*", value, re.ASCII):
+        raise ValueError("must be like 0-7, or 3, or 0-3,8")
+    if not all(numbers_of(part) for part in value.split(",")):
+        raise ValueError("has a range that ends before it begins")
+    return value
+
+
+def numbers_of(value: str) -> list[int]:
+    """Return the numbers of a partition range, each once and in order."""
+    numbers: set[int] = set()
+    for part in value.split(","):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return sorted(numbers)
+
+
 def _check_pattern(value: str) -> str:
     try:
         re.compile(value)
@@ -61,6 +78,8 @@ AmqpUrl = Annotated[SecretStr, AfterValidator(_check_amqp_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
 HttpUrl = Annotated[str, _check_url("http", "https")]
 WsUrl = Annotated[str, _check_url("ws", "wss")]
+PartitionRange = Annotated[str, AfterValidator(_check_range)]
+"""Some partitions, like ``0-7``, ``3`` or ``0-3,8``."""
 Partitions = Annotated[int, Field(ge=1, le=256), AfterValidator(_check_partitions)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
 Places = Annotated[int, Field(ge=1)]

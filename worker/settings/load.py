@@ -13,7 +13,7 @@ from worker.aui.network import BASE_URLS, Network
 from worker.core.body import is_word
 from worker.core.errors import ConfigurationError
 from worker.core.topology import DEFAULT_NETWORK, UNSLOTTED
-from worker.relay.door import Limits
+from worker.relay.places import Limits
 from worker.settings.model import AmqpSettings, AuiSettings, NetworkSettings, WorkerSettings
 
 _NO_SECRETS = ("", "guest")
@@ -95,6 +95,17 @@ def load_networks() -> dict[str, Network]:
     return _networks(_read(AuiSettings, "AUI_"))
 
 
+def load_network_names() -> list[str]:
+    """Read what AUI's networks are called, for commands that need no key.
+
+    Raises:
+        ConfigurationError: one is wrong.
+    """
+    aui = _read(AuiSettings, "AUI_")
+    named = [DEFAULT_NETWORK] if aui.network_api_key is not None or not aui.networks else []
+    return [*named, *aui.networks]
+
+
 def load_worker_settings() -> WorkerSettings:
     """Read how the worker works.
 
@@ -162,4 +173,5 @@ def _network(aui: AuiSettings, name: str, own: NetworkSettings) -> Network:
         ws_url=own.ws_url or (None if own_place else aui.ws_url),
         ws_auth=aui.ws_auth,
         task_origin_type=aui.task_origin_type,
+        keep_socket=aui.keep_socket,
     )

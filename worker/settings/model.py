@@ -2,18 +2,28 @@
 
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.amqp.choice import Mode as PublishingMode
 from worker.amqp.declare import TopologyMode
 from worker.aui.network import Region, WsAuth
 from worker.settings.fields import (
     AmqpUrl,
     ApiKey,
     HttpUrl,
+    PartitionRange,
     Partitions,
     Pattern,
     Places,
@@ -21,6 +31,7 @@ from worker.settings.fields import (
     Seconds,
     WorkerId,
     WsUrl,
+    numbers_of,
 )
 from worker.telemetry.logs import LogFormat
 
@@ -73,16 +84,28 @@ class AuiSettings(BaseSettings):
     ws_url: WsUrl | None = None
     ws_auth: WsAuth = "query"
     task_origin_type: str | None = None
+    keep_socket: Annotated[float, Field(ge=0, le=3600)] = 60.0
     concurrency: Places | None = None
     rate_limit: Rate | None = None
 
 
 class WorkerSettings(BaseSettings):
-    """``WORKER_*``: how the worker works. Times are in seconds, sizes in bytes."""
+    """``WORKER_*``: how the worker works. Times are in seconds, sizes in bytes.
+
+    ``id`` decides which partitions a worker prefers, so it should be the same after a restart: host
+    names are, of the pods of a StatefulSet too. Processes that share a host need ids of their own:
+    of workers with one id, the first gets every partition that prefers it and the others only wait
+    for it to go.
+
+    ``publishing`` is ``fast``, in frames made for it, or ``plain``, through aio-pika at many times
+    the cost; ``auto`` is fast where that works with the client library and the broker that are
+    there, which is tried at the start.
+    """
 
     model_config = _config("WORKER_")
 
     partitions: Partitions = 16
+    partition_range: PartitionRange | None = None
     prefetch: Annotated[int, Field(ge=1, le=65_535)] = 64
     concurrency: Places = 512
     attempts: Annotated[int, Field(ge=1, le=60)] = 5
@@ -98,9 +121,23 @@ class WorkerSettings(BaseSettings):
     max_reply_bytes: Annotated[int, Field(ge=1024, le=16_000_000)] = 8 * 1024 * 1024
     reply_to_pattern: Pattern = r"^(amq\.|sub\.)"
     topology: TopologyMode = "declare"
+    publishing: PublishingMode = "auto"
     id: WorkerId = Field(default_factory=lambda: _id_of_host())
     log_format: LogFormat = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def consumed(self) -> Sequence[int]:
+        """The partitions this worker consumes: all, or those of its range."""
+        return numbers_of(self.partition_range or f"0-{self.partitions - 1}")
+
+    @field_validator("partition_range")
+    @classmethod
+    def _exists(cls, value: str | None, info: ValidationInfo) -> str | None:
+        partitions = info.data.get("partitions")
+        if value and partitions and numbers_of(value)[-1] >= partitions:
+            raise ValueError(f"must lie below WORKER_PARTITIONS: {partitions}, from 0 on")
+        return value
 
 
 def _id_of_host() -> str:

@@ -206,3 +206,16 @@ def test_a_refused_upgrade_sent_nothing() -> None:
     turn = Turn("t1")
     turn.refused(judge(Source.STATUS, 401))
     assert (turn.maybe_sent, turn.sent_at, turn.phase) == (False, None, "connecting")
+
+
+def test_the_final_of_the_turn_before_is_not_the_answer() -> None:
+    turn = Turn("t1", previous="507f1f77bcf86cd799439011")
+    turn.receive(FINAL)
+    assert (turn.verdict, turn.final) == (None, None)
+    assert turn.ignored == {"the final of the turn before": 1}
+    turn.receive(FINAL.replace(b"507f1f77bcf86cd799439011", b"507f1f77bcf86cd799439012"))
+    assert turn.final is not None
+
+
+def test_a_turn_is_not_stale_unless_it_is_said_to_be() -> None:
+    assert not Turn("t1").stale
