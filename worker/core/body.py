@@ -30,12 +30,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
         InvalidJob: naming ``body``.
     """
     try:
-        parsed = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-        )
+        parsed = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidJob("body", f"is not UTF-8 (byte {error.start})") from None
     except RecursionError:
@@ -154,3 +149,8 @@ def _finite(number: str) -> float:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)

@@ -7,6 +7,7 @@ the number of partitions. A partition holds a run of slots.
 import zlib
 
 SLOTS = 256
+_NUMBERS = {f"{slot:02x}": slot for slot in range(SLOTS)}
 
 
 def slot_of(key: str) -> str:
@@ -16,12 +17,12 @@ def slot_of(key: str) -> str:
 
 def partition_of(slot: str, partitions: int) -> int:
     """Return the partition a slot is bound to."""
-    return int(slot, 16) * partitions // SLOTS
+    return _NUMBERS[slot] * partitions // SLOTS
 
 
 def is_slot(key: str) -> bool:
     """Tell whether a routing key is a slot."""
-    return len(key) == 2 and all(digit in "0123456789abcdef" for digit in key)
+    return key in _NUMBERS
 
 
 def in_place(key: str, routing_key: str, partitions: int) -> bool:

@@ -28,15 +28,23 @@ class Turn:
         maybe_sent: the request may have reached AUI.
         sent_at: when it was sent, in seconds since 1970 by AUI's clock, if AUI told the time.
         ignored: what was received and not used, counted: unknown frames, another task's updates.
+        stale: it was put to AUI over a socket of an earlier turn, which failed before a word came:
+            that tells nothing of AUI, and nothing of whether the request reached it.
+
+    Args:
+        task_id: the task.
+        previous: the id of the last final that came over the same socket, if one did.
     """
 
-    def __init__(self, task_id: str) -> None:
+    def __init__(self, task_id: str, previous: str | None = None) -> None:
         self.task_id = task_id
+        self.stale = False
         self.verdict: Verdict | None = None
         self.final: Final | None = None
         self.ignored: Counter[str] = Counter()
         self.maybe_sent = False
         self.sent_at: float | None = None
+        self._previous = previous
         self._failure: Failure | None = None
         self._newest: Update | None = None
 
@@ -82,6 +90,8 @@ class Turn:
         match read_frame(raw):
             case Failure() as failure:
                 self._failure = failure
+            case Final(id=self._previous):
+                self._ignore("the final of the turn before")
             case Final() as final:
                 self.final = final
                 self.verdict = COMPLETED

@@ -87,6 +87,15 @@ class Attempts:
     async def _retrying(
         self, once: Callable[[], Awaitable[Verdict]], allowance: Allowance, replies: Replies
     ) -> Verdict:
+        # tenacity's loop costs more than most jobs need: their first attempt is their last.
+        first = await once()
+        if first.kind is not Kind.INTERRUPTED:
+            return first
+        made = [first]
+
+        async def made_or_next() -> Verdict:
+            return made.pop() if made else await once()
+
         async def announce(state: RetryCallState) -> None:
             assert state.outcome is not None  # tenacity sleeps after an outcome
             await self._publisher.announce(
@@ -101,7 +110,7 @@ class Attempts:
             before_sleep=announce,
             retry_error_callback=_last,
         )
-        verdict: Verdict = await retrying(once)
+        verdict: Verdict = await retrying(made_or_next)
         return verdict
 
 

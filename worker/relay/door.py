@@ -2,27 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from aiolimiter import AsyncLimiter
-
 from worker.core.brownout import Brownout, State, Tolerance
 from worker.core.verdict import Verdict
+from worker.relay.places import Limits, Places
 from worker.relay.ports import Clock
 
 HELD_FOR = 900.0
 """Seconds that jobs are held at the most; the broker takes a delivery back after 30 minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one network may have: open turns at once, and messages per second (None: any)."""
-
-    open_turns: int
-    rate: float | None = None
 
 
 class Visit:
@@ -82,8 +71,7 @@ class Door:
         self.held: set[Visit] = set()
         self._brownout = Brownout(tolerance)
         self._clock = clock
-        self._places = asyncio.Semaphore(limits.open_turns)
-        self._limiter = _limiter(limits.rate)
+        self._places = Places(limits)
         self._held_until = 0.0
         self._shut = False
         self._waits: dict[asyncio.Timeout, None] = {}
@@ -126,22 +114,25 @@ class Door:
                 return True
             await self.undisturbed(self._clock.sleep(wait))
 
-    async def take_places(
-        self, visit: Visit, places: AsyncExitStack, of_all: asyncio.Semaphore
-    ) -> bool:
-        """Enter a place of the network, and then one of all, which the other networks share.
+    async def take_places(self, visit: Visit, of_all: asyncio.Semaphore) -> bool:
+        """Take a place of the network, and then one of all, which the other networks share.
 
         Returns:
-            whether the job may still begin its attempt, now that it has them.
+            whether the job may still begin its attempt, now that it has them; else it has none.
         """
+        if self._places.free(of_all):
+            await self._places.take(of_all)  # at once: there is nothing to be disturbed
+            return True
+        if not await self.undisturbed(self._places.take(of_all)):
+            return False
+        if self._wait_for(visit) == 0:
+            return True
+        self._places.give_back(of_all)
+        return False
 
-        async def take() -> None:
-            await places.enter_async_context(self._places)
-            if self._limiter is not None:
-                await self._limiter.acquire()
-            await places.enter_async_context(of_all)
-
-        return await self.undisturbed(take()) and self._wait_for(visit) == 0
+    def give_places_back(self, of_all: asyncio.Semaphore) -> None:
+        """Give back what was taken."""
+        self._places.give_back(of_all)
 
     def ended(self, visit: Visit, task_id: str, verdict: Verdict) -> None:
         """Take the evidence of an attempt; while half-open, only the canary's."""
@@ -232,11 +223,3 @@ class Door:
         calls, self._waits = self._waits, {}
         for call in calls:
             call.reschedule(now)
-
-
-def _limiter(rate: float | None) -> AsyncLimiter | None:
-    """Allow a burst of one second's worth, and one message where that is less than one."""
-    if rate is None:
-        return None
-    burst = max(1.0, rate)
-    return AsyncLimiter(burst, burst / rate)

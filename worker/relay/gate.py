@@ -13,13 +13,40 @@ slow, limited or out never holds the places of the others while it waits for its
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from types import TracebackType
 
 from worker.core.brownout import State, Tolerance
 from worker.core.verdict import Verdict
-from worker.relay.door import Door, Limits, Visit
+from worker.relay.door import Door, Visit
+from worker.relay.places import Limits
 from worker.relay.ports import Clock
+
+
+class Slot:
+    """A place of a network and one of the process, for one attempt."""
+
+    def __init__(self, visit: Visit, places: asyncio.Semaphore) -> None:
+        self._visit = visit
+        self._places = places
+        self._held = False
+
+    async def __aenter__(self) -> bool:
+        """Take them; gives what :meth:`Gate.admitted` gives, and without admission takes none."""
+        visit = self._visit
+        while not self._held and await visit.door.admitted(visit):
+            self._held = await visit.door.take_places(visit, self._places)
+        visit.begun = visit.begun or self._held
+        return self._held
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._held:
+            self._visit.door.give_places_back(self._places)
 
 
 class Gate:
@@ -55,19 +82,9 @@ class Gate:
         """
         return await visit.door.admitted(visit)
 
-    @asynccontextmanager
-    async def slot(self, visit: Visit) -> AsyncIterator[bool]:
-        """Hold a place for one attempt, for the length of the context.
-
-        Gives what :meth:`admitted` gives; without admission no place is held.
-        """
-        while await visit.door.admitted(visit):
-            async with AsyncExitStack() as places:
-                if await visit.door.take_places(visit, places, self._places):
-                    visit.begun = True
-                    yield True
-                    return
-        yield False
+    def slot(self, visit: Visit) -> "Slot":
+        """Return a place for one attempt: a context, to hold it for the length of."""
+        return Slot(visit, self._places)
 
     def ended(self, visit: Visit, task_id: str, verdict: Verdict) -> None:
         """Take the evidence of one attempt."""

@@ -5,7 +5,6 @@ exists only while there is something in it.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -32,7 +31,7 @@ class Lanes(Generic[W]):
 
     def __init__(self, work: Callable[[W, Sequence[W]], Awaitable[None]]) -> None:
         self._work = work
-        self._waiting: dict[Hashable, deque[W]] = {}
+        self._waiting: dict[Hashable, list[W]] = {}
         self._current: dict[Hashable, W] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._quiet = False
@@ -46,7 +45,7 @@ class Lanes(Generic[W]):
         if lane is not None:
             lane.append(work)
             return
-        self._waiting[key] = deque([work])
+        self._waiting[key] = [work]
         task = asyncio.create_task(self._run(key))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -73,7 +72,7 @@ class Lanes(Generic[W]):
         lane = self._waiting[key]
         try:
             while lane and not self._quiet:
-                work = lane.popleft()
+                work = lane.pop(0)
                 if work.claim():
                     self._current[key] = work
                     await self._work(work, lane)

@@ -1,13 +1,13 @@
 """The updates of one attempt on their way out: in order, paced, and bounded in memory.
 
 Reading from AUI never waits for the broker: a reader that stalls misses keepalives and loses the
-connection. Updates wait here instead, and when too many do, or while nothing can be published, the
-newest stands for all of them, for its text holds theirs.
+connection. An update that may go goes at once. Others wait here, and when too many do, or while
+nothing can be published, the newest stands for all of them, for its text holds theirs.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,10 +21,10 @@ MAX_WAITING_BYTES = 1024 * 1024
 
 
 class Outbox:
-    """Publishes the texts put into it, until the context is left.
+    """Publishes the updates put into it, until the context is left.
 
-    Leaving it in good order publishes what still waits, unless its pace says that it is not yet
-    due: what follows then holds its text.
+    Leaving it in good order waits until publishing may begin, and publishes what still waits,
+    unless its pace says that it is not yet due: what follows then holds its text.
 
     Args:
         publisher: where updates go.
@@ -47,16 +47,16 @@ class Outbox:
         self._pace = pace
         self._ready = ready
         self._now = now
-        self._texts: deque[Update] = deque()
+        self._begun = False
+        self._waiting: list[Update] = []
         self._size = 0
         self._last: float | None = None
-        self._stirred = asyncio.Event()
         self._closing = False
+        self._pause: asyncio.Future[None] | None = None
         self._pump: asyncio.Task[None] | None = None
         self.coalesced = 0
 
     async def __aenter__(self) -> Self:
-        self._pump = asyncio.create_task(self._publish_all())
         return self
 
     async def __aexit__(
@@ -65,58 +65,78 @@ class Outbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._pump is not None  # the context was entered
         self._closing = True
-        self._stirred.set()
-        if error is not None:
+        if self._pause is not None and not self._pause.done():
+            self._pause.set_result(None)
+        if error is None:
+            await (self._pump or self._begin())
+        elif self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
-        else:
-            await self._pump
 
     def put(self, update: Update) -> None:
-        """Take the newest text; never waits."""
-        if self._pace.interval is None:
+        """Take the newest update; never waits."""
+        interval = self._pace.interval
+        if interval is None:
             return
-        full = len(self._texts) >= MAX_WAITING or self._size > MAX_WAITING_BYTES
-        if self._pace.interval > 0 or full or not self._publisher.possible:
-            self.coalesced += len(self._texts)
-            self._texts.clear()
-            self._size = 0
-        self._texts.append(update)
-        self._size += len(update.literal)
-        self._stirred.set()
+        if interval:
+            self._coalesce()
+        if self._begun and not self._waiting and self._publisher.possible and self._early() <= 0:
+            self._publish(update)
+        else:
+            self._hold(update)
 
-    async def _publish_all(self) -> None:
-        await self._ready()
+    def _hold(self, update: Update) -> None:
+        """Let it wait, and see to it that it goes."""
+        full = len(self._waiting) >= MAX_WAITING or self._size > MAX_WAITING_BYTES
+        if full or self._publisher.held_up:
+            self._coalesce()
+        self._waiting.append(update)
+        self._size += len(update.literal)
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._publish_waiting())
+
+    def _coalesce(self) -> None:
+        self.coalesced += len(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+
+    def _publish(self, update: Update) -> None:
+        self._publisher.update(self._replies.update(update))
+        if self._pace.interval:
+            self._last = self._now()
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._ready()
+            self._begun = True
+
+    async def _publish_waiting(self) -> None:
+        """Publish what waits, until nothing does."""
+        await self._begin()
         while await self._due():
             await self._publisher.ready()
-            update = self._texts.popleft()
-            self._size -= len(update.literal)
-            await self._publisher.update(self._replies.update(update))
-            self._last = self._now()
+            if self._waiting:
+                update = self._waiting.pop(0)
+                self._size -= len(update.literal)
+                self._publish(update)
+        self._pump = None
 
     async def _due(self) -> bool:
         """Wait until an update may go; tell whether there is one."""
-        while True:
-            if not self._texts:
-                if self._closing:
-                    return False
-                await self._stir(None)
-                continue
-            due = self._pace.due(self._last)
-            wait = 0.0 if due is None else due - self._now()
-            if wait <= 0:
+        while self._waiting:
+            early = self._early()
+            if early <= 0:
                 return True
             if self._closing:
                 return False
-            await self._stir(wait)
+            self._pause = asyncio.get_running_loop().create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(early):
+                    await self._pause
+        return False
 
-    async def _stir(self, seconds: float | None) -> None:
-        """Wait for a new text, for the end, or for so many seconds."""
-        self._stirred.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stirred.wait()
-        except TimeoutError:
-            return
+    def _early(self) -> float:
+        """Return how many seconds are missing until the pace lets an update go."""
+        due = None if self._last is None else self._pace.due(self._last)
+        return 0.0 if due is None else due - self._now()

@@ -3,8 +3,8 @@
 Each docstring is the contract; ``tests/conformance`` holds the fakes and the adapters to it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -94,19 +94,26 @@ class Publisher(Protocol):
 
     @property
     def possible(self) -> bool:
-        """Publishing is possible now, as far as is known.
+        """Publishing is possible now, as far as is known; cheap, for it is asked for each update.
 
-        It is not while the link is down, nor while the broker takes no publishes because it is
-        short of memory or disk.
+        It is not while it is held up, nor as long as too many updates are unconfirmed.
+        """
+
+    @property
+    def held_up(self) -> bool:
+        """Publishing will not be possible for a while, as far as is known.
+
+        The link is down, or the broker takes no publishes because it is short of memory or disk,
+        or confirms none.
         """
 
     async def ready(self) -> None:
         """Return once publishing is possible."""
 
-    async def update(self, reply: Reply) -> None:
+    def update(self, reply: Reply) -> None:
         """Publish an update, after all that was published before.
 
-        Returns when it may be followed by the next one, before its confirm. It may get lost
+        Call it only while publishing is possible. Never waits and never raises. It may get lost
         with the link: the next one holds its text too.
         """
 
@@ -144,34 +151,32 @@ class TaskExchanges(Protocol):
     def hold(self, network: str, task_id: str) -> AbstractContextManager[Hold]:
         """Use a task's exchange for the length of the context; it is kept for a while after.
 
-        What is lost with the link is made again as soon as the link is back.
+        It is made from the beginning on, whether or not anybody waits for it. What is lost with
+        the link is made again as soon as the link is back.
         """
-
-
-class Conversation(Protocol):
-    """One attempt at a turn, over one WebSocket."""
-
-    turn: Turn
-    """The state of the turn; its verdict is set when the iteration has ended."""
-
-    def __aiter__(self) -> AsyncIterator[Update]:
-        """Yield the updates as they come, until there is a verdict; never raises for an ending."""
 
 
 class Agent(Protocol):
     """AUI, for one network."""
 
-    def converse(
-        self, task_id: str, request: bytes, deadline: float
-    ) -> AbstractAsyncContextManager[Conversation]:
-        """Open a WebSocket, send a request, and give the conversation; closes it on leaving.
+    async def converse(
+        self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
+    ) -> Turn:
+        """Put a request to the agent; return the turn with its verdict when it has ended.
 
-        Every ending is a verdict, a connection that could not be opened included.
+        Every ending is a verdict, a connection that could not be opened included. Call it for a
+        task again when the call before has returned, not earlier.
 
         Args:
             task_id: the task it is about.
             request: the JSON body of the message.
             deadline: monotonic time at which it is cut off.
+            put: is handed each update, in the event-loop turn in which its bytes arrive. It must
+                neither block nor raise; what it raises all the same is raised here.
+
+        Returns:
+            the turn. If it is :attr:`~worker.core.turn.Turn.stale`, calling again does not use a
+            socket of an earlier turn; but the request may have reached AUI.
         """
 
     async def create_task(self, user_id: str) -> Task:

@@ -24,7 +24,7 @@ from worker.relay.door import Visit
 from worker.relay.gate import Gate
 from worker.relay.memory import Memory
 from worker.relay.outbox import Outbox
-from worker.relay.ports import Agent, Clock, Conversation, Hold, Publisher, TaskExchanges
+from worker.relay.ports import Agent, Clock, Hold, Publisher, TaskExchanges
 from worker.relay.progress import Progress
 from worker.relay.received import Received
 from worker.relay.recovery import Recovery
@@ -129,6 +129,10 @@ class Turns:
                 return POSTPONED
             turn = await self._converse(work, allowance.start())
         work.asked.note(turn, self._clock.now())
+        if turn.stale:
+            # No fault of this attempt's: it looks whether AUI has the message all the same.
+            log.info("task %s: the socket of its last turn was gone", work.task_id)
+            return await self._attempt(work, visit, allowance)
         return _noted(turn, work)
 
     async def _find(self, work: "_Work", visit: Visit, ends_at: float) -> Said | Verdict | None:
@@ -143,13 +147,13 @@ class Turns:
         job, ready = work.job, work.hold.ready
         agent = self._agents[job.address.network]
         outbox = Outbox(self._publisher, work.replies, job.pace, ready, self._clock.now)
-        async with outbox, agent.converse(work.task_id, job.request, deadline) as conversation:
-            await _relay(conversation, outbox)
+        async with outbox:
+            turn = await agent.converse(work.task_id, job.request, deadline, outbox.put)
         if outbox.coalesced:
             log.debug("task %s: %d updates coalesced", work.task_id, outbox.coalesced)
-        if conversation.turn.ignored:
-            log.warning("ignored of task %s: %s", work.task_id, dict(conversation.turn.ignored))
-        return conversation.turn
+        if turn.ignored:
+            log.warning("ignored of task %s: %s", work.task_id, dict(turn.ignored))
+        return turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +168,6 @@ class _Work:
     behind: Sequence[Received]
     asked: Asked
     hold: Hold
-
-
-async def _relay(conversation: Conversation, outbox: Outbox) -> None:
-    async for update in conversation:
-        outbox.put(update)
 
 
 def _noted(turn: Turn, work: _Work) -> Verdict:

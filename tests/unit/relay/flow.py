@@ -29,7 +29,6 @@ from worker.core.retry import RetryPolicy
 from worker.core.slots import slot_of
 from worker.relay.attempts import Attempts
 from worker.relay.dead_letters import DeadLetters
-from worker.relay.door import Limits
 from worker.relay.endings import Endings
 from worker.relay.finished import Finished
 from worker.relay.gate import Gate
@@ -37,6 +36,7 @@ from worker.relay.handler import Handler
 from worker.relay.intake import Intake
 from worker.relay.lanes import Lanes
 from worker.relay.memory import Memory
+from worker.relay.places import Limits
 from worker.relay.received import Received
 from worker.relay.recovery import Recovery
 from worker.relay.turns import Turns

@@ -2,16 +2,16 @@
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tests.conformance.script import Gate, Scripted, Silence, Step, final, updating
+from tests.conformance.script import Gate, Silence, Stale, Step, final, play, updating
 from tests.fakes import Asked, FakeAgent
 from tests.unit.relay.flow import World
 from worker.core.said import Said
 from worker.core.turn import Turn
+from worker.core.update import Update
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,9 @@ class Oracle(FakeAgent):
     dated: bool = True
     steps: Gate = field(default_factory=Gate)
 
-    @asynccontextmanager
     async def converse(
-        self, task_id: str, request: bytes, deadline: float
-    ) -> AsyncIterator[Scripted]:
+        self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
+    ) -> Turn:
         await self.steps.passed()
         fate = self.fates.popleft() if self.fates else Fate()
         self.asked.append(Asked(task_id, request, deadline))
@@ -73,11 +72,14 @@ class Oracle(FakeAgent):
         turn = Turn(task_id)
         turn.sending(now)
         steps: list[Step] = [self.steps, updating("Well")]
-        if fate.ending is not None:
+        if isinstance(fate.ending, Stale):
+            steps = [self.steps, fate.ending]
+        elif fate.ending is not None:
             steps.append(fate.ending)
         else:
             steps += [Silence(fate.after), answer] if fate.after else [answer]
-        yield Scripted(turn, iter(steps), deadline, self.clock.port)
+        await play(turn, steps, deadline, self.clock.port, put)
+        return turn
 
     def question(self, number: int) -> Said:
         """Return a user message that reached it."""

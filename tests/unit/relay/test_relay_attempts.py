@@ -18,8 +18,9 @@ from worker.core.retry import Allowance, RetryPolicy
 from worker.core.update import Update
 from worker.core.verdict import COMPLETED, POSTPONED, Kind, Source, Verdict, judge
 from worker.relay.attempts import Attempts
-from worker.relay.door import Limits, Visit
+from worker.relay.door import Visit
 from worker.relay.gate import Gate
+from worker.relay.places import Limits
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(PATIENCE)]
 
@@ -52,7 +53,7 @@ class Desk:
         async def attempt(_: Visit, allowance: Allowance) -> Verdict:
             self.ends_at.append(allowance.start())
             if text:
-                await self.publisher.update(self.replies.update(Update.saying(text)))
+                self.publisher.update(self.replies.update(Update.saying(text)))
             return left.pop(0)
 
         return await self.attempts.run("default", key, attempt, self.replies)

@@ -11,8 +11,9 @@ from tests.unit.relay.flow import let_run, no_task_left
 from tests.unit.relay.hourglass import Hourglass
 from worker.core.brownout import State, Tolerance
 from worker.core.verdict import COMPLETED, Source, Verdict, judge
-from worker.relay.door import HELD_FOR, Limits, Visit
+from worker.relay.door import HELD_FOR, Visit
 from worker.relay.gate import Gate
+from worker.relay.places import Limits
 
 pytestmark = pytest.mark.anyio
 

@@ -14,6 +14,7 @@ from tests.conformance.script import (
     Lose,
     Refuse,
     Silence,
+    Stale,
     Step,
     failing,
     final,
@@ -42,7 +43,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.just(Bug(ZeroDivisionError("oops"))),
 )
 scripts = st.lists(steps, max_size=6) | st.builds(
-    lambda refusal: [refusal], st.builds(Refuse, statuses, st.none() | st.floats(0, 1e9))
+    lambda first: [first],
+    st.builds(Refuse, statuses, st.none() | st.floats(0, 1e9)) | st.builds(Stale, st.booleans()),
 )
 refusals = st.lists(statuses.map(lambda status: judge(Source.STATUS, status)), max_size=6)
 paces = st.sampled_from(["every", "off", "250ms", "nonsense"])

@@ -21,14 +21,11 @@ MANY = 3 * MAX_WAITING
 
 
 class Busy(FakePublisher):
-    """A publisher that takes its time while its gate is shut, though publishing is possible."""
+    """A publisher that has no room for a moment while its gate is shut, but is not held up."""
 
     @property
-    def possible(self) -> bool:
-        return True
-
-    async def ready(self) -> None:
-        return
+    def held_up(self) -> bool:
+        return False
 
 
 class Desk:
@@ -84,6 +81,76 @@ async def test_nothing_leaves_before_publishing_may_begin() -> None:
         assert desk.texts == []
         ready.open()
         await desk.journal.until("update")
+
+
+async def begun(desk: Desk) -> None:
+    """Publish a first text: it is then known that publishing may begin."""
+    desk.outbox.put(Update.saying("first"))
+    await desk.journal.until("update")
+
+
+async def test_once_it_has_begun_a_text_leaves_as_it_is_put_and_no_task_is_needed() -> None:
+    desk = Desk()
+    async with desk.outbox as outbox:
+        await begun(desk)
+        with no_task_left():
+            for text in ("a", "b", "c"):
+                outbox.put(Update.saying(text))
+            assert desk.texts == ["first", "a", "b", "c"]
+
+
+async def test_nobody_waits_for_the_beginning_before_there_is_a_text() -> None:
+    ready = Gate().shut()
+    desk = Desk(ready=ready)
+    async with desk.outbox:
+        with no_task_left():
+            await let_run()
+        ready.open()
+
+
+async def test_leaving_waits_until_publishing_may_begin_though_there_was_no_text() -> None:
+    """What follows, from somebody else, must not go before that either."""
+    ready = Gate().shut()
+    desk = Desk(OFF, ready=ready)
+
+    async def converse() -> None:
+        async with desk.outbox:
+            pass
+
+    conversing = asyncio.create_task(converse())
+    await ready.reached()
+    await let_run()
+    assert not conversing.done()
+    ready.open()
+    await conversing
+
+
+async def test_what_waits_is_never_overtaken() -> None:
+    desk = Desk()
+    async with desk.outbox as outbox:
+        await begun(desk)
+        desk.publisher.gate.shut()
+        outbox.put(Update.saying("a"))
+        await desk.publisher.gate.reached()
+        desk.publisher.gate.open()
+        outbox.put(Update.saying("b"))
+        assert desk.texts == ["first"]
+        await desk.journal.until("update", 3)
+        outbox.put(Update.saying("c"))
+        assert desk.texts == ["first", "a", "b", "c"]
+
+
+async def test_what_is_due_leaves_as_it_is_put_in_place_of_what_was_not() -> None:
+    desk = Desk(Pace(0.25))
+    async with desk.outbox as outbox:
+        await begun(desk)
+        outbox.put(Update.saying("a"))
+        desk.clock.seconds += 0.3
+        outbox.put(Update.saying("b"))
+        assert desk.texts == ["first", "b"]
+        outbox.put(Update.saying("c"))
+    assert desk.texts == ["first", "b"]
+    assert outbox.coalesced == 1
 
 
 async def test_putting_never_waits_for_a_publisher_that_is_held_up() -> None:
@@ -280,7 +347,7 @@ async def test_cancelling_whoever_waits_to_leave_stops_the_publishing() -> None:
 
 async def test_a_publisher_that_breaks_is_not_hushed_up() -> None:
     class Broken(FakePublisher):
-        async def update(self, reply: Reply) -> None:
+        def update(self, reply: Reply) -> None:
             raise ZeroDivisionError
 
     desk = Desk()

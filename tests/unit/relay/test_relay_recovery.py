@@ -19,8 +19,8 @@ from worker.core.history import TOLD, UNTOLD, Patience, Previous
 from worker.core.said import Said
 from worker.core.verdict import POSTPONED, Kind, Source, Verdict, judge
 from worker.relay import gate
-from worker.relay.door import Limits
 from worker.relay.memory import Memory
+from worker.relay.places import Limits
 from worker.relay.recovery import LOOKS_AT_ONCE, Recovery
 
 pytestmark = pytest.mark.anyio

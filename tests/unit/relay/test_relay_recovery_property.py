@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conformance.script import PATIENCE, Close, Lose, Step
+from tests.conformance.script import PATIENCE, Close, Lose, Stale, Step
 from tests.unit.relay.fleet import CRASH, CUT, LOSE, RESTART, Fleet
 from tests.unit.relay.oracle import Fate
 from worker.core.history import PUBLISHED_SLACK, TOLD, UNTOLD
@@ -26,7 +26,10 @@ def fates(ending: Step | None, patience: float) -> st.SearchStrategy[Fate]:
 
 
 any_fate = st.one_of(
-    fates(None, UNTOLD.answer), fates(Close(1011), TOLD.answer), fates(Lose(), UNTOLD.answer)
+    fates(None, UNTOLD.answer),
+    fates(Close(1011), TOLD.answer),
+    fates(Lose(), UNTOLD.answer),
+    fates(Stale(), UNTOLD.answer),
 )
 texts = st.lists(st.sampled_from(["yes", "no"]), min_size=1, max_size=4)
 mishaps = st.dictionaries(st.integers(1, 60), st.sampled_from([CRASH, CUT, LOSE]), max_size=4)

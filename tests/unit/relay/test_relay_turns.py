@@ -11,12 +11,14 @@ from tests.conformance.script import (
     Lose,
     Refuse,
     Silence,
+    Stale,
     Step,
     answering,
     failing,
     final,
     updating,
 )
+from tests.fakes import FakeDelivery
 from tests.unit.relay.flow import PAUSE, Flow, let_run, message, no_task_left, received_of
 from worker.core import headers as h
 from worker.core.envelope import Envelope
@@ -280,3 +282,60 @@ async def test_a_cancelled_turn_hangs_up_and_leaves_nothing_running() -> None:
             await turn
     assert flow.agent.open == 0
     assert flow.exchanges.held["default", "task_1"] == 0
+
+
+async def test_a_stale_socket_costs_no_attempt_and_the_history_is_looked_at_first() -> None:
+    flow = Flow(attempts=1)
+    flow.agent.histories["task_1"] = []
+    flow.agent.play([Stale(reached=False)], answering("Hi"))
+    verdict, progress = await run(flow)
+    assert verdict.kind is Kind.COMPLETED
+    assert (len(flow.agent.asked), flow.agent.calls[0]) == (2, "task_messages")
+    assert flow.publisher.kinds == ["update"]
+    assert [(reply.attempt, reply.seq) for reply in flow.publisher.published] == [(1, 1)]
+    assert [(note.attempt, note.what) for note in progress.attempts] == [(1, "completed")]
+
+
+async def test_a_message_that_went_over_a_stale_socket_is_not_sent_again_once_it_is_answered() -> (
+    None
+):
+    flow = Flow(attempts=1)
+    flow.agent.play([Stale()])
+    turn = asyncio.create_task(run(flow))
+    flow.clock.gate.shut()
+    await flow.clock.gate.reached()
+    answer = flow.agent.say("task_1", "I heard you", by_user=False)
+    flow.clock.gate.open()
+    verdict, progress = await turn
+    assert verdict.kind is Kind.COMPLETED
+    assert (len(flow.agent.asked), progress.recovered) == (1, True)
+    assert progress.final is not None
+    assert progress.final.raw == answer.raw
+
+
+async def test_a_stale_socket_is_no_evidence_against_the_network() -> None:
+    flow = Flow(attempts=1, brownout_after=1)
+    for number in range(5):
+        flow.agent.play([Stale(reached=False)], answering("Hi"))
+        flow.agent.histories[f"task_{number}"] = []
+        assert (await run(flow, message(f"task_{number}")))[0].kind is Kind.COMPLETED
+    assert flow.gate.brown() == {}
+
+
+async def test_after_a_stale_socket_nothing_is_sent_under_a_lost_delivery() -> None:
+    flow = Flow()
+    received = received_of(message(), at=flow.clock.now())
+    flow.agent.histories["task_1"] = []
+    flow.agent.play([Stale(reached=False)], answering("never asked for"))
+    flow.clock.gate.shut()
+    job, progress = received.job, Progress(flow.clock.port)
+    assert job is not None
+    turn = asyncio.create_task(
+        flow.turns.run(received, job, "task_1", Replies(job.address, 0), progress)
+    )
+    await flow.clock.gate.reached()
+    assert isinstance(received.delivery, FakeDelivery)
+    received.delivery.lost = True
+    flow.clock.gate.open()
+    assert (await turn).kind is Kind.POSTPONED
+    assert len(flow.agent.asked) == 1
