@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,6 +83,19 @@ class Lose:
 
 
 @dataclass(frozen=True)
+class Stale:
+    """The socket was one of an earlier turn, and is gone: only as the first step of a script."""
+
+    reached: bool = True
+    """The message came through all the same."""
+
+    async def play(self, turn: Turn, _: object) -> None:
+        """Be gone."""
+        turn.stale = True
+        turn.ended(Source.CONNECTION_LOST)
+
+
+@dataclass(frozen=True)
 class Refuse:
     """AUI answers the upgrade with an HTTP status: only as the first step of a script."""
 
@@ -139,33 +152,25 @@ def answering(text: str) -> list[Step]:
     return [*(updating(" ".join(words[: n + 1])) for n in range(len(words))), final(text)]
 
 
-class Scripted:
-    """One script, as a conversation; without an ending of its own it ends in a cut."""
+async def play(
+    turn: Turn,
+    steps: Iterable[Step],
+    deadline: float,
+    clock: Clock,
+    put: Callable[[Update], None],
+) -> None:
+    """Play a script to a turn; without an ending of its own it ends in a cut."""
 
-    def __init__(self, turn: Turn, steps: Iterator[Step], deadline: float, clock: Clock) -> None:
-        self.turn = turn
-        self._steps = steps
-        self._deadline = deadline
-        self._clock = clock
-
-    def __aiter__(self) -> AsyncIterator[Update]:
-        return self
-
-    async def __anext__(self) -> Update:
-        while self.turn.verdict is None:
-            update = await self._play(next(self._steps, Lose()))
-            if update is not None:
-                return update
-        raise StopAsyncIteration
-
-    async def _play(self, step: Step) -> Update | None:
-        if isinstance(step, bytes):
-            return self.turn.receive(step)
-        await step.play(self.turn, self._wait)
-        return None
-
-    async def _wait(self, seconds: float) -> None:
-        left = self._deadline - self._clock.now()
-        await self._clock.sleep(min(seconds, left))
+    async def wait(seconds: float) -> None:
+        left = deadline - clock.now()
+        await clock.sleep(min(seconds, left))
         if seconds >= left:
-            self.turn.ended(Source.DEADLINE)
+            turn.ended(Source.DEADLINE)
+
+    left = iter(steps)
+    while turn.verdict is None:
+        step = next(left, Lose())
+        if not isinstance(step, bytes):
+            await step.play(turn, wait)
+        elif (update := turn.receive(step)) is not None:
+            put(update)

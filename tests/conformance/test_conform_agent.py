@@ -18,13 +18,16 @@ from tests.conformance.script import (
     failing,
     updating,
 )
+from tests.conformance.ways import opened
 from tests.fakes import FakeAgent, ManualClock
 from worker.aui.agent import AuiAgent
 from worker.aui.network import Network
-from worker.aui.websocket import Timeouts
+from worker.aui.timeouts import Timeouts
 from worker.core.conversation import created_at
 from worker.core.errors import AgentUnavailable
 from worker.core.redact import Redactor
+from worker.core.turn import Turn
+from worker.core.update import Update
 from worker.core.verdict import Kind, Source, judge
 from worker.relay.ports import Agent
 from worker.sandbox import Sandbox
@@ -153,24 +156,40 @@ class RealWorld:
         return int(self.sandbox.state()["open_sockets"])
 
 
-@pytest.fixture(params=["fake", "real"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Run the suite over the fake and over the real one."""
+@pytest.fixture(params=["fake", "direct", "proxied"])
+async def world(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    """Run the suite over the fake and over the real one, whichever way it goes to AUI."""
     if request.param == "fake":
         yield FakeWorld()
         return
+    async with opened(request.param, monkeypatch):
+        async for world in real_world():
+            yield world
+
+
+async def real_world() -> AsyncIterator[World]:
+    """Lend the real agent over a sandbox."""
     async with Sandbox(api_key=KEY, word_delay=0.0) as sandbox:
         real = RealWorld(sandbox)
         yield real
         await real.real.aclose()
 
 
+async def heard(
+    world: World, task_id: str, request: bytes, seconds: float = 10.0
+) -> tuple[Turn, list[str]]:
+    """Hold a conversation to its end; return the turn and the texts."""
+    updates: list[Update] = []
+    turn = await world.agent.converse(task_id, request, world.deadline(seconds), updates.append)
+    return turn, [update.text for update in updates]
+
+
 async def test_texts_come_as_they_grow_and_end_in_the_whole_answer(world: World) -> None:
     task_id = await world.task("user_1")
     request = await world.play("an answer", task_id)
-    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
-        texts = [update.text async for update in conversation]
-    turn = conversation.turn
+    turn, texts = await heard(world, task_id, request)
     assert len(texts) > 2
     assert all(later.startswith(text) for text, later in pairwise(texts))
     assert turn.verdict is not None
@@ -197,13 +216,10 @@ async def test_every_ending_is_a_verdict_and_what_came_before_it_was_heard(
 ) -> None:
     task_id = await world.task("user_1")
     request = await world.play(what, task_id)
-    deadline = world.deadline(1.0 if what == "silence" else 10.0)
-    async with world.agent.converse(task_id, request, deadline) as conversation:
-        texts = [update.text async for update in conversation]
-    verdict = conversation.turn.verdict
-    assert verdict is not None
-    assert (verdict.kind, verdict.reason) == (kind, reason)
-    assert (texts, conversation.turn.text, conversation.turn.final) == (["I"], "I", None)
+    turn, texts = await heard(world, task_id, request, 1.0 if what == "silence" else 10.0)
+    assert turn.verdict is not None
+    assert (turn.verdict.kind, turn.verdict.reason) == (kind, reason)
+    assert (texts, turn.text, turn.final) == (["I"], "I", None)
 
 
 @pytest.mark.parametrize(
@@ -214,20 +230,60 @@ async def test_a_connection_that_could_not_be_opened_is_a_verdict_too(
 ) -> None:
     task_id = await world.task("user_1")
     request = await world.play(what, task_id)
-    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
-        assert [update async for update in conversation] == []
-    verdict = conversation.turn.verdict
-    assert verdict is not None
-    assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, reason)
+    turn, texts = await heard(world, task_id, request)
+    assert texts == []
+    assert turn.verdict is not None
+    assert (turn.verdict.kind, turn.verdict.reason) == (Kind.INTERRUPTED, reason)
 
 
-async def test_leaving_closes_it_however_far_it_came(world: World) -> None:
+async def test_being_cancelled_closes_it_however_far_it_came(world: World) -> None:
     task_id = await world.task("user_1")
     request = await world.play("silence", task_id)
-    async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
-        async for _ in conversation:
-            break
-    assert conversation.turn.verdict is None
+    streaming = asyncio.Event()
+
+    def put(_: Update) -> None:
+        streaming.set()
+
+    talking = asyncio.ensure_future(
+        world.agent.converse(task_id, request, world.deadline(10.0), put)
+    )
+    await streaming.wait()
+    talking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await talking
+    assert await world.open_conversations() == 0
+
+
+async def test_the_next_message_of_a_task_is_answered_like_the_first(world: World) -> None:
+    task_id = await world.task("user_1")
+    finals = []
+    for _ in range(3):
+        request = await world.play("an answer", task_id)
+        turn, texts = await heard(world, task_id, request)
+        assert turn.final is not None
+        assert (texts[-1], turn.ignored, turn.stale) == (turn.final.text, {}, False)
+        finals.append(turn.final.raw)
+    assert len(await world.agent.task_messages(task_id)) == 6
+    assert await world.open_conversations() == 0
+
+
+async def test_after_an_attempt_that_failed_the_next_one_is_answered(world: World) -> None:
+    task_id = await world.task("user_1")
+    for what in ("an answer", "a cut", "an answer", "garbage", "an answer"):
+        request = await world.play(what, task_id)
+        turn, _ = await heard(world, task_id, request)
+        assert (turn.final is not None, turn.stale) == (what == "an answer", False)
+
+
+async def test_what_put_raises_is_raised_to_who_asked(world: World) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play("an answer", task_id)
+
+    def put(_: Update) -> None:
+        raise LookupError("a bug")
+
+    with pytest.raises(LookupError):
+        await world.agent.converse(task_id, request, world.deadline(10.0), put)
     assert await world.open_conversations() == 0
 
 
@@ -254,12 +310,12 @@ async def test_a_history_tells_who_said_what_oldest_first(world: World) -> None:
     task_id = await world.task("user_1")
     for _ in range(2):
         request = await world.play("an answer", task_id)
-        async with world.agent.converse(task_id, request, world.deadline(10.0)) as conversation:
-            assert [update async for update in conversation]
+        turn, texts = await heard(world, task_id, request)
+        assert texts
     history = await world.agent.task_messages(task_id)
     assert [said.by_user for said in history] == [True, False, True, False]
     assert history[0].text.strip() == "a microwave"
-    assert history[-1].text == conversation.turn.text
+    assert history[-1].text == turn.text
 
 
 @pytest.mark.parametrize(

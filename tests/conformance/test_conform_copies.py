@@ -20,6 +20,7 @@ from tests.conformance.watching import (
 )
 from tests.fakes import Copied, FakeCopies
 from tests.unit.relay.flow import let_run
+from worker.amqp.choice import Choice, Mode
 from worker.amqp.copies import JobCopies
 from worker.core.envelope import Properties
 from worker.core.topology import DEAD, jobs_exchange
@@ -69,8 +70,8 @@ class FakeWorld:
 class RealWorld:
     """The real copies over the real broker, and a network of their own."""
 
-    def __init__(self, broker: Broker, outside: AbstractChannel) -> None:
-        self.copies: Copies = JobCopies(broker.link)
+    def __init__(self, broker: Broker, outside: AbstractChannel, mode: Mode) -> None:
+        self.copies: Copies = JobCopies(broker.link, Choice(mode))
         self.network = unique("network")
         self._broker = broker
         self._outside = outside
@@ -94,14 +95,14 @@ class RealWorld:
         ]
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", "plain", "fast"])
 async def unlinked(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Run the suite over the fake and over the real one, which has no link yet."""
+    """Run the suite over the fake and over the real ones, which have no link yet."""
     if request.param == "fake":
         yield FakeWorld()
         return
     async with broker_at(request.getfixturevalue("amqp_url")) as broker:
-        yield RealWorld(broker, await broker.connection.channel())
+        yield RealWorld(broker, await broker.connection.channel(), request.param)
 
 
 @pytest.fixture

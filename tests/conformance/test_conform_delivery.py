@@ -284,6 +284,23 @@ async def test_a_drain_lets_the_begun_finish_and_returns_the_rest_in_order(world
         await each.ack()
 
 
+async def test_what_was_acked_all_at_once_right_before_a_drain_does_not_come_again(
+    world: World,
+) -> None:
+    for n in range(10):
+        await world.publish(b"%d" % n)
+    deliveries = [await world.delivery() for _ in range(10)]
+    assert all(one.claim() for one in deliveries)
+    await asyncio.gather(*(one.ack() for one in deliveries))
+    world.drain()
+    await world.drained()
+    world.open()
+    await world.publish(b"new")
+    new = await world.delivery()
+    assert (new.envelope.body, new.envelope.redelivered) == (b"new", False)
+    await new.ack()
+
+
 async def test_what_nobody_claimed_may_be_acked_while_others_are_under_way(world: World) -> None:
     for body in (b"1", b"2", b"3"):
         await world.publish(body)

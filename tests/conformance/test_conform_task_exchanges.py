@@ -11,6 +11,7 @@ from tests.conformance.script import PATIENCE
 from tests.conformance.watching import Broker, Inbox, broker_at, running, stands, unique
 from tests.fakes import FakeTaskExchanges
 from tests.unit.relay.flow import let_run
+from worker.amqp.choice import Choice, Mode
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.task_exchanges import LeasedTaskExchanges
 from worker.core.job import Address
@@ -63,9 +64,10 @@ class FakeWorld:
 class RealWorld:
     """The real exchanges on the real broker."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, mode: Mode = "plain") -> None:
         self.broker = broker
-        self.real = LeasedTaskExchanges(broker.link, unique("worker"), idle=3600.0)
+        worker_id, choice = unique("worker"), Choice(mode)
+        self.real = LeasedTaskExchanges(broker.link, worker_id, idle=3600.0, choice=choice)
         self.exchanges: TaskExchanges = self.real
 
     async def connect(self) -> None:
@@ -82,14 +84,14 @@ class RealWorld:
         await self.broker.run_link()
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", "plain", "fast"])
 async def unlinked(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Run the suite over the fake and over the real ones, which have no link yet."""
+    """Run the suite over the fake and over the real ones in either way, which have no link yet."""
     if request.param == "fake":
         yield FakeWorld()
         return
     async with broker_at(request.getfixturevalue("amqp_url")) as broker:
-        yield RealWorld(broker)
+        yield RealWorld(broker, request.param)
 
 
 @pytest.fixture
@@ -112,6 +114,28 @@ async def test_once_ready_the_exchange_stands(world: World) -> None:
     with world.exchanges.hold("default", task_id) as hold:
         await hold.ready()
         assert await world.standing(task_id)
+
+
+async def test_it_is_made_as_soon_as_its_use_begins_without_being_asked_for(world: World) -> None:
+    task_id = unique("task")
+    with world.exchanges.hold("default", task_id):
+        await until(world, task_id, stands=True)
+
+
+async def test_once_it_stands_being_ready_waits_for_nothing(world: World) -> None:
+    task_id = unique("task")
+    with world.exchanges.hold("default", task_id) as hold:
+        await hold.ready()
+        with pytest.raises(StopIteration):
+            hold.ready().__await__().__next__()
+
+
+async def test_a_hundred_at_once_all_come_to_stand(world: World) -> None:
+    tasks = [unique("task") for _ in range(100)]
+    with ExitStack() as stack:
+        holds = [stack.enter_context(world.exchanges.hold("default", task)) for task in tasks]
+        await asyncio.gather(*(hold.ready() for hold in holds))
+    assert all([await world.standing(task) for task in tasks])
 
 
 async def test_it_is_kept_for_a_while_after_the_last_use(world: World) -> None:

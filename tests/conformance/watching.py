@@ -80,9 +80,9 @@ class Inbox:
         self._channel = channel
         self._arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
 
-    async def bind(self, exchange: str, key: str) -> "Inbox":
+    async def bind(self, exchange: str, key: str, name: str | None = None) -> "Inbox":
         """Open it."""
-        queue = await self._channel.declare_queue(exclusive=True)
+        queue = await self._channel.declare_queue(name, exclusive=True)
         await queue.bind(exchange, key)
         await queue.consume(self._arrived.put, no_ack=True)
         return self

@@ -14,11 +14,14 @@ from harness import PATIENCE, Bench, Inbox, settings, working
 
 from tests.conformance.watching import running
 from tests.unit.relay.flow import let_run
+from worker.amqp.choice import Choice
+from worker.amqp.conduit import WINDOW
 from worker.amqp.copies import JobCopies
 from worker.amqp.declare import establish
 from worker.amqp.link import Link
 from worker.amqp.outlet import Outlet, Placed
-from worker.amqp.publisher import WINDOW, ReplyPublisher
+from worker.amqp.proof import fault_of_fast
+from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
 from worker.core.envelope import Properties
 from worker.core.headers import ATTEMPT_BASE, MAYBE_SENT
@@ -63,6 +66,12 @@ async def memory(broker: Broker) -> AsyncIterator[Memory]:
         yield lent
     finally:
         await lent.enough()
+
+
+@pytest.fixture(params=["plain", "fast"])
+def choice(request: pytest.FixtureRequest) -> Choice:
+    """Publish in one way or the other."""
+    return Choice(request.param)
 
 
 class Watched(Link):
@@ -111,24 +120,25 @@ def soon(awaitable: Awaitable[object]) -> "asyncio.Future[object]":
 
 
 async def test_a_publish_waits_for_the_end_of_an_alarm_and_is_not_repeated(
-    at: Bench, amqp_url: str, memory: Memory
+    at: Bench, amqp_url: str, memory: Memory, choice: Choice
 ) -> None:
     """However long it lasts: what is given up may arrive all the same, and then twice."""
     name, inbox = await inbox_of(at)
     async with linked(amqp_url) as link:
-        outlet = Outlet(link, patience=0.2, stalled=0.1)
-        channel = await outlet.ready()
+        outlet = Outlet(link, choice, patience=1.0, stalled=0.1)
+        publishing = await outlet.ready()
         await memory.short()
         placing = soon(outlet.place("", name, Message(b"x", message_id="x")))
         await until(lambda: link.blocked)
         possible = [outlet.possible]
         becoming_ready = soon(outlet.ready())
         asked = link.asked
-        await until(lambda: link.asked >= asked + 10)
-        waits = [not placing.done(), not becoming_ready.done(), not channel.lost]
+        await until(lambda: link.asked >= asked + 20)
+        waits = [not placing.done(), not becoming_ready.done(), not publishing.channel.lost]
         await memory.enough()
         placed = await placing
-        same = await becoming_ready is channel
+        same = await becoming_ready is publishing
+        await outlet.roomy()
         possible.append(outlet.possible)
         await outlet.place("", name, Message(b"y", message_id="y"))
         got = await inbox.until(lambda messages: len(messages) >= 2)
@@ -140,12 +150,12 @@ async def test_a_publish_waits_for_the_end_of_an_alarm_and_is_not_repeated(
 
 
 async def test_a_connection_lost_during_an_alarm_leaves_nobody_waiting_for_ever(
-    at: Bench, amqp_url: str, memory: Memory
+    at: Bench, amqp_url: str, memory: Memory, choice: Choice
 ) -> None:
     """What was published over it is published again; it may arrive twice, as after any loss."""
     name, inbox = await inbox_of(at)
     async with FaultProxy(amqp_url) as proxy, linked(proxy.url) as link:
-        one, other = Outlet(link), Outlet(link)
+        one, other = Outlet(link, choice), Outlet(link, choice)
         await one.ready()
         await memory.short()
         placing = [soon(one.place("", name, Message(b"x", message_id="x")))]
@@ -165,32 +175,55 @@ async def test_a_connection_lost_during_an_alarm_leaves_nobody_waiting_for_ever(
 
 
 async def test_updates_do_not_pile_up_during_an_alarm(
-    at: Bench, amqp_url: str, memory: Memory
+    at: Bench, amqp_url: str, memory: Memory, choice: Choice
 ) -> None:
-    """A few are on their way; who has more waits, and all arrive in order."""
+    """Some are on their way; who has more waits, and all arrive in order."""
     replies = Replies(Address("default", "job", "job", task_id=uuid.uuid4().hex), base=0)
     replies.begin_attempt()
     async with linked(amqp_url) as link:
         inbox = await at.hub(f"default.*.{replies.address.task_id}.#")
-        publisher = ReplyPublisher(link)
+        publisher, under_way = ReplyPublisher(link, choice), 0
         await publisher.ready()
         await memory.short()
-        sent = [replies.update(Update.saying(f"text {number}")) for number in range(3 * WINDOW)]
-        updates = [soon(publisher.update(reply)) for reply in sent]
+        sent = [replies.update(Update.saying(f"text {number}")) for number in range(2 * WINDOW)]
+
+        async def publish() -> None:
+            nonlocal under_way
+            for update in sent:
+                if not publisher.possible:
+                    await publisher.ready()
+                publisher.update(update)
+                under_way += 1
+
+        publishing = soon(publish())
         await until(lambda: link.blocked)
         becoming_ready = soon(publisher.ready())
         await let_run()
-        under_way = sum(update.done() for update in updates)
-        waits = not becoming_ready.done()
+        first, held_up = under_way, publisher.held_up
+        waits = held_up and not becoming_ready.done()
         await memory.enough()
         await becoming_ready
-        await asyncio.gather(*updates)
+        await publishing
         got = await inbox.until(lambda messages: len(messages) == len(sent))
         await publisher.aclose()
 
     assert waits
-    assert under_way <= WINDOW
+    assert 0 < first <= WINDOW
     assert [m.message_id for m in got] == [reply.message_id for reply in sent]
+
+
+async def test_an_alarm_at_the_start_is_no_fault_of_fast_publishing(
+    amqp_url: str, memory: Memory
+) -> None:
+    """The broker confirms nothing then, whatever it is sent, and says so."""
+    async with linked(f"{amqp_url}?heartbeat=2") as link:
+        session = await link.session()
+        await memory.short()
+        fault, blocked = await fault_of_fast(session, patience=2.0), link.blocked
+        await memory.enough()
+
+    assert blocked
+    assert fault is None
 
 
 async def test_a_worker_survives_an_alarm_in_mid_stream(
@@ -216,18 +249,18 @@ async def test_a_worker_survives_an_alarm_in_mid_stream(
 
 
 async def test_a_connection_that_stays_silent_without_an_alarm_is_given_up(
-    at: Bench, amqp_url: str, caplog: pytest.LogCaptureFixture
+    at: Bench, amqp_url: str, choice: Choice, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What became of the publish is unknown then: it is published again."""
     name, inbox = await inbox_of(at)
     async with FaultProxy(amqp_url) as proxy, linked(proxy.url) as link:
-        outlet = Outlet(link, patience=0.3, stalled=0.1)
-        channel = await outlet.ready()
+        outlet = Outlet(link, choice, patience=0.3, stalled=0.1)
+        channel = (await outlet.ready()).channel
         proxy.freeze()
         placing = soon(outlet.place("", name, Message(b"x", message_id="x")))
         await until(lambda: not outlet.possible)
         up, given_up = link.up, bool(channel.lost)
-        recovering = soon(outlet.unstalled())
+        recovering = soon(outlet.roomy())
         await until(lambda: "not confirmed: no confirm for 0.3 s" in caplog.text)
         proxy.heal()
         placed = await placing
@@ -241,7 +274,7 @@ async def test_a_connection_that_stays_silent_without_an_alarm_is_given_up(
 
 
 async def test_a_job_whose_copy_was_not_confirmed_says_that_it_may_have_been_sent(
-    at: Bench, amqp_url: str
+    at: Bench, amqp_url: str, choice: Choice
 ) -> None:
     """Only the copies after that: the first one was the only one until then."""
     exchange = await at.channel.declare_exchange(jobs_exchange(at.network), auto_delete=True)
@@ -249,7 +282,7 @@ async def test_a_job_whose_copy_was_not_confirmed_says_that_it_may_have_been_sen
     await (await at.channel.get_queue(name)).bind(exchange, "2a")
     properties = Properties(headers={"aui-channel": "sms"}, message_id="job")
     async with FaultProxy(amqp_url) as proxy, linked(proxy.url) as link:
-        copies = JobCopies(link)
+        copies = JobCopies(link, choice)
         await copies.to_slot(at.network, "2a", b"first", properties)
         proxy.freeze()
         copying = soon(copies.to_slot(at.network, "2a", b"second", properties))

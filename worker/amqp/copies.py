@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from worker.amqp.choice import PLAIN, Choice
 from worker.amqp.link import Link
 from worker.amqp.messages import copy_message
 from worker.amqp.outlet import Outlet
@@ -12,10 +13,15 @@ from worker.core.topology import DEAD, jobs_exchange
 
 
 class JobCopies:
-    """Implements :class:`worker.relay.ports.Copies` over one link."""
+    """Implements :class:`worker.relay.ports.Copies` over one link.
 
-    def __init__(self, link: Link) -> None:
-        self._outlet = Outlet(link)
+    Args:
+        link: the connection.
+        choice: how to publish.
+    """
+
+    def __init__(self, link: Link, choice: Choice = PLAIN) -> None:
+        self._outlet = Outlet(link, choice)
 
     async def to_dead(self, key: str, body: bytes, properties: Properties) -> None:
         """Keep a dead letter; tries until the broker has it."""

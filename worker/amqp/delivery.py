@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from worker.amqp.guard import guarded
 from worker.amqp.ledger import Ledger
 from worker.core.envelope import Envelope
-from worker.core.errors import LinkLost
 
 
 class AmqpDelivery:
@@ -48,7 +46,8 @@ class AmqpDelivery:
         """Tell the broker that it is done.
 
         A delivery tag means nothing on another channel, so a delivery whose channel is gone is
-        forgotten, never acked. Until the ack is on its way the channel is not closed.
+        forgotten, never acked. Until the ack is on its way the channel is not closed. It is not
+        waited for: nothing is known of an ack that is.
 
         Raises:
             RuntimeError: it was settled before.
@@ -56,16 +55,7 @@ class AmqpDelivery:
         if self._settled:
             raise RuntimeError("a delivery was settled twice")
         self._settled = True
-        if not self._ledger.hold(self.tag):
-            return
-        channel, acked = self._ledger.channel, False
-        try:
-            await channel.lost.ends(guarded(channel.raw.basic_ack(self.tag, wait=False)))
-            acked = True
-        except LinkLost as error:
-            channel.lost.tell(str(error))
-        finally:
-            self._ledger.settle(self.tag, acked=acked)
+        self._ledger.ack(self.tag)
 
     def give_back(self) -> None:
         """Have it go back to its queue: its channel is closed once nothing else is under way."""

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from worker.amqp.acks import Acks
 from worker.amqp.session import Channel
 
 ACKS_AT_ONCE = 32
@@ -52,6 +53,7 @@ class Ledger:
         self._claimed: set[int] = set()
         self._acks: deque[float] = deque(maxlen=ACKS_AT_ONCE + 1)
         channel.lost.when(self.over.set)
+        self._on_their_way = Acks(channel, self._settle)
 
     @property
     def open(self) -> bool:
@@ -99,7 +101,25 @@ class Ledger:
         self._claimed.add(tag)
         return True
 
-    def settle(self, tag: int, *, acked: bool) -> None:
+    def ack(self, tag: int) -> None:
+        """Tell the broker that a delivery is done, unless it is over; strike it out once told."""
+        if self.hold(tag):
+            self._on_their_way.send(tag)
+
+    def give_back(self, tag: int) -> None:
+        """Strike out a delivery that could not be done, and recall the others."""
+        self.given_back = True
+        self.recall()
+        self._settle(tag, acked=False)
+
+    def recall(self) -> bool:
+        """Let nothing be begun any more; tell whether that is news."""
+        news, self.recalled = not self.recalled, True
+        self._claimable.clear()
+        self._check()
+        return news
+
+    def _settle(self, tag: int, acked: bool) -> None:
         """Strike out a delivery: done, or to go back when the channel is closed."""
         self._since.pop(tag, None)
         self._claimable.discard(tag)
@@ -109,19 +129,6 @@ class Ledger:
         self._check()
         if self.open:
             self.on_settled(tag)
-
-    def give_back(self, tag: int) -> None:
-        """Strike out a delivery that could not be done, and recall the others."""
-        self.given_back = True
-        self.recall()
-        self.settle(tag, acked=False)
-
-    def recall(self) -> bool:
-        """Let nothing be begun any more; tell whether that is news."""
-        news, self.recalled = not self.recalled, True
-        self._claimable.clear()
-        self._check()
-        return news
 
     def _check(self) -> None:
         if self.recalled and not self._claimed:

@@ -8,56 +8,65 @@ there can disturb the hub.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from contextlib import suppress
 from typing import Any
 
+from worker.amqp.choice import PLAIN, Choice
+from worker.amqp.conduit import WINDOW
 from worker.amqp.link import Link
 from worker.amqp.messages import reply_message
 from worker.amqp.outlet import Outlet, Placed
-from worker.amqp.session import Channel
 from worker.core import headers as h
-from worker.core.errors import LinkLost
+from worker.core.job import Address
 from worker.core.reply import Reply
 from worker.core.topology import HUB, UNCLAIMED
 
-WINDOW = 64
-"""Updates whose confirm may be awaited at once, over all tasks."""
+DIRECT_WINDOW = 8 * WINDOW
+"""Wider than that of the hub: only a queue of some ``reply_to`` that confirms nothing fills it."""
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to."
 log = logging.getLogger(__name__)
 
 
 class ReplyPublisher:
-    """Implements :class:`worker.relay.ports.Publisher` over one link."""
+    """Implements :class:`worker.relay.ports.Publisher` over one link.
 
-    def __init__(self, link: Link) -> None:
-        self._hub = Outlet(link)
-        self._direct = Outlet(link)
-        self._window = asyncio.Semaphore(WINDOW)
-        self._unconfirmed: set[asyncio.Task[None]] = set()
+    Args:
+        link: the connection.
+        choice: how to publish.
+    """
+
+    def __init__(self, link: Link, choice: Choice = PLAIN) -> None:
+        self._hub = Outlet(link, choice)
+        self._direct = Outlet(link, choice, DIRECT_WINDOW)
+        self._keeping: asyncio.Task[None] | None = None
+        self._crowded = False
 
     @property
     def possible(self) -> bool:
         """Publishing is possible now, as far as is known; what ``reply_to`` names is not asked."""
         return self._hub.possible
 
+    @property
+    def held_up(self) -> bool:
+        """Publishing will not be possible for a while, as far as is known."""
+        return self._hub.held_up
+
     async def ready(self) -> None:
         """Return once publishing is possible."""
-        while not self._hub.possible:
-            await self._hub.ready()
-            await self._hub.unstalled()
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._direct.keep_open())
+            await self._direct.ready()  # or the first updates would be without it
+        await self._hub.roomy()
 
-    async def update(self, reply: Reply) -> None:
+    def update(self, reply: Reply) -> None:
         """Publish an update, without waiting for its confirm.
 
         It is published once: should it get lost with the link, the next one has its text.
         """
-        hub = await self._hub.ready()
-        direct = await self._direct.ready() if reply.address.reply_to is not None else None
-        await self._window.acquire()
-        publishes = [asyncio.create_task(publish) for publish in self._once(reply, hub, direct)]
-        task = asyncio.create_task(self._confirmed(reply, publishes))
-        self._unconfirmed.add(task)
-        task.add_done_callback(self._unconfirmed.discard)
+        hub = self._hub.current
+        if reply.on_hub and hub is not None:
+            hub.update(reply, _on_hub)
+        if reply.address.reply_to is not None:
+            self._update_directly(reply)
 
     async def announce(self, reply: Reply) -> None:
         """Publish a reply that ends nothing, and wait for its confirm."""
@@ -65,6 +74,7 @@ class ReplyPublisher:
 
     async def terminal(self, reply: Reply) -> None:
         """Publish a terminal reply, until the broker has confirmed that somebody has it."""
+        self._forget(reply.address)
         placed = await asyncio.gather(*self._places(reply, mandatory=True))
         if Placed.REFUSED in placed:
             await self._keep_unclaimed(reply, Placed.REFUSED)
@@ -72,41 +82,46 @@ class ReplyPublisher:
             await self._keep_unclaimed(reply, Placed.UNROUTED)
 
     async def aclose(self) -> None:
-        """Give up the updates whose confirm has not come."""
-        for task in self._unconfirmed:
-            task.cancel()
-        await asyncio.gather(*self._unconfirmed, return_exceptions=True)
+        """Keep nothing open any more; the updates whose confirm has not come are given up."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
 
-    def _once(
-        self, reply: Reply, hub: Channel, direct: Channel | None
-    ) -> Iterator[Coroutine[Any, Any, Placed]]:
-        """Publish an update over these channels or not at all."""
-        if reply.on_hub:
-            yield self._hub.publish_over(
-                hub, HUB, reply.routing_key, reply_message(reply), mandatory=False
-            )
-        to = reply.address.reply_to
-        if to is not None and direct is not None:
-            yield self._direct.publish_over(direct, "", to, reply_message(reply), mandatory=False)
+    def _update_directly(self, reply: Reply) -> None:
+        """Publish an update to ``reply_to``, unless it has no channel now or does not keep up."""
+        direct = self._direct.current
+        if direct is None:
+            return
+        if direct.room:
+            direct.update(reply, _directly)
+        elif not self._crowded:
+            log.warning("reply_to of job %s and others: updates left out", reply.address.job_id)
+        self._crowded = not direct.room
+
+    def _forget(self, address: Address) -> None:
+        for outlet in (self._hub, self._direct):
+            if outlet.current is not None:
+                outlet.current.forget(address)
 
     def _places(self, reply: Reply, *, mandatory: bool) -> Iterator[Coroutine[Any, Any, Placed]]:
         """Publish a reply wherever it goes, for as long as it takes."""
         if reply.on_hub:
-            yield self._hub.place(HUB, reply.routing_key, reply_message(reply), mandatory=mandatory)
+            yield self._hub.place(*_on_hub(reply), reply_message(reply), mandatory=mandatory)
         to = reply.address.reply_to
         if to is not None:
             # The broker returns every mandatory publish to a direct reply-to queue.
             sure = mandatory and not to.startswith(DIRECT_REPLY_TO)
             yield self._direct.place("", to, reply_message(reply), mandatory=sure)
 
-    async def _confirmed(self, reply: Reply, publishes: list[asyncio.Task[Placed]]) -> None:
-        try:
-            with suppress(LinkLost):  # it went with the link; the next one has its text
-                await asyncio.gather(*publishes)
-        finally:
-            self._window.release()
-
     async def _keep_unclaimed(self, reply: Reply, why: Placed) -> None:
         log.warning("reply %s: %s, kept in %s", reply.message_id, why.value, UNCLAIMED)
         extra = {h.UNCLAIMED_REASON: why.value, h.UNCLAIMED_KEY: reply.routing_key}
         await self._direct.place_surely("", UNCLAIMED, reply_message(reply, extra))
+
+
+def _on_hub(reply: Reply) -> tuple[str, str]:
+    return HUB, reply.routing_key
+
+
+def _directly(reply: Reply) -> tuple[str, str]:
+    return "", reply.address.reply_to or ""

@@ -59,6 +59,13 @@ class Session:
         connection.close_callbacks.add(self._closed)
 
     @property
+    def server(self) -> tuple[str, str]:
+        """The broker's product and version, in its own words; empty where it does not say."""
+        transport = self._connection.transport
+        said = {} if transport is None else transport.connection.server_properties
+        return str(said.get("product", "")), str(said.get("version", ""))
+
+    @property
     def blocked(self) -> bool:
         """The broker has said that it takes no publishes now: it is short of memory or disk.
 
@@ -110,7 +117,7 @@ class Session:
         pika.close_callbacks.add(closed)
         raw.on_consumer_cancel_callbacks.add(cancelled)
         # A dead connection takes a while to be closed; nothing may be begun over it meanwhile.
-        self.lost.when(lambda: loss.tell(self.lost.why or "lost"))
+        loss.when(self.lost.when(lambda: loss.tell(self.lost.why or "lost")))
         return Channel(pika, raw, loss, self.check)
 
     def check(self) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelInvalidStateError
+from aiormq.abc import ChannelFrame, DeliveredMessage
 from pamqp import commands as spec
+from pamqp import frame
 from pamqp.header import ContentHeader
 
 from worker.amqp.link import Link
@@ -42,6 +42,8 @@ class RawChannel:
         self.unacked: dict[int, Stored] = {}
         self.handed: list[int] = []
         self.loss = Loss()
+        self.number = 1
+        self.connection = Connection(self)
         self._callback: Callback | None = None
         self._tag = 0
 
@@ -49,18 +51,14 @@ class RawChannel:
         await asyncio.sleep(0)
         self.prefetch = prefetch_count
 
-    async def basic_consume(self, _: str, callback: Callback) -> None:
+    async def basic_consume(self, _: str, callback: Callback, *, arguments: dict[str, int]) -> None:
         await asyncio.sleep(0)
         self._callback = callback
         self.pump()
 
-    async def basic_ack(self, tag: int, *, wait: bool) -> None:
-        assert not wait
-        if not self.open:
-            raise ChannelInvalidStateError("closed")
-        for _ in range(self.queue.ack_turns):
-            await asyncio.sleep(0)
-        assert self.open, "the channel was closed under an ack: that ends the connection"
+    def acked(self, tag: int) -> None:
+        """Take an ack."""
+        assert self.open, "an ack over a channel that is closed: that ends the connection"
         message = self.unacked.pop(tag)  # a tag of another channel, or acked twice: a KeyError
         message.acked = True
         self.pump()
@@ -75,6 +73,7 @@ class RawChannel:
         """End it, from whichever side; what is unacked returns."""
         if self.open:
             self.open = False
+            self.connection.channels.clear()
             self.queue.take_back(self)
 
     def pump(self) -> None:
@@ -90,6 +89,30 @@ class RawChannel:
             self.queue.tasks.append(asyncio.ensure_future(self._callback(delivered)))
 
 
+class Connection:
+    """The connection of a channel: what is written to it arrives at once, if it is not full."""
+
+    def __init__(self, channel: RawChannel) -> None:
+        self.channels = {channel.number: channel}
+        self.write_queue = self
+        self._channel = channel
+
+    def full(self) -> bool:
+        """Tell whether it takes nothing now; each look is a turn of the loop."""
+        queue = self._channel.queue
+        queue.full_turns -= 1
+        return queue.full_turns >= 0
+
+    def put_nowait(self, written: ChannelFrame) -> None:
+        payload = written.payload
+        while payload:
+            size, number, ack = frame.unmarshal(payload)
+            assert number == self._channel.number
+            assert isinstance(ack, spec.Basic.Ack)
+            self._channel.acked(ack.delivery_tag)
+            payload = payload[size:]
+
+
 @dataclass(eq=False)
 class QuorumQueue:
     """A queue, of which one consumer is active at a time; and the link to it.
@@ -98,7 +121,7 @@ class QuorumQueue:
         fresh: what was never handed out.
         returned: what was, and came back.
         channels: all there have been.
-        ack_turns: how long an ack takes to be on its way, in turns of the loop.
+        full_turns: for how long the connection takes no acks, in turns of the loop.
         on_close: called when the worker closes a channel.
     """
 
@@ -107,7 +130,7 @@ class QuorumQueue:
     channels: list[RawChannel] = field(default_factory=list)
     tasks: list["asyncio.Future[None]"] = field(default_factory=list)
     published: int = 0
-    ack_turns: int = 1
+    full_turns: int = 0
     on_close: Callable[[RawChannel], None] = lambda _: None
 
     def publish(self, count: int = 0) -> None:
