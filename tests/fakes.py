@@ -8,18 +8,19 @@ never for time.
 import asyncio
 import json
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tests.conformance.script import PATIENCE, Gate, Refuse, Scripted, Step, answering
+from tests.conformance.script import PATIENCE, Gate, Refuse, Stale, Step, answering, play
 from worker.core.conversation import Task, TaskPage
 from worker.core.envelope import Envelope, Properties
 from worker.core.errors import AgentUnavailable
 from worker.core.reply import Reply
 from worker.core.said import Said
 from worker.core.turn import Turn
+from worker.core.update import Update
 from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
 from worker.relay.ports import Clock
 
@@ -214,17 +215,25 @@ class FakePublisher:
     def possible(self) -> bool:
         return self.gate.is_open
 
-    async def ready(self) -> None:
-        await self.gate.passed()
+    @property
+    def held_up(self) -> bool:
+        return not self.gate.is_open
 
-    async def update(self, reply: Reply) -> None:
-        await self._publish(reply)
+    async def ready(self) -> None:
+        while not self.possible:
+            await self.gate.passed()
+
+    def update(self, reply: Reply) -> None:
+        assert self.possible, "an update that nobody may publish now"
+        self._keep(reply)
 
     async def announce(self, reply: Reply) -> None:
-        await self._publish(reply)
+        await self.gate.passed()
+        self._keep(reply)
 
     async def terminal(self, reply: Reply) -> None:
-        await self._publish(reply)
+        await self.gate.passed()
+        self._keep(reply)
         if str(reply.kind) in self.deaf:
             self.unclaimed.append(reply)
 
@@ -233,8 +242,7 @@ class FakePublisher:
         """The kinds of what was published, in order."""
         return [str(reply.kind) for reply in self.published]
 
-    async def _publish(self, reply: Reply) -> None:
-        await self.gate.passed()
+    def _keep(self, reply: Reply) -> None:
         self.published.append(reply)
         self._journal.add(str(reply.kind))
 
@@ -274,20 +282,26 @@ class FakeTaskExchanges:
     def __init__(self, journal: Journal | None = None) -> None:
         self.standing: set[tuple[str, str]] = set()
         self.held: Counter[tuple[str, str]] = Counter()
-        self.gate = Gate()
+        self.gate = Valve()
         self._journal = journal or Journal()
 
     @contextmanager
     def hold(self, network: str, task_id: str) -> Iterator["FakeHold"]:
-        self.held[network, task_id] += 1
+        key = network, task_id
+        self.held[key] += 1
+        if self.gate.is_open:
+            self._make(key)
         try:
-            yield FakeHold(self, (network, task_id))
+            yield FakeHold(self, key)
         finally:
-            self.held[network, task_id] -= 1
+            self.held[key] -= 1
 
     async def make(self, key: tuple[str, str]) -> None:
         """Make an exchange unless it stands."""
         await self.gate.passed()
+        self._make(key)
+
+    def _make(self, key: tuple[str, str]) -> None:
         if key not in self.standing:
             self.standing.add(key)
             self._journal.add("exchange")
@@ -351,27 +365,30 @@ class FakeAgent:
     open: int = 0
     most_open: int = 0
 
-    @asynccontextmanager
     async def converse(
-        self, task_id: str, request: bytes, deadline: float
-    ) -> AsyncIterator[Scripted]:
+        self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
+    ) -> Turn:
+        """Play the next script."""
         self.asked.append(Asked(task_id, request, deadline))
         self.journal.add("converse")
         text = str(json.loads(request).get("text"))
         script = self.scripts.popleft() if self.scripts else answering(f"You said: {text}")
         turn = Turn(task_id)
-        if not (script and isinstance(script[0], Refuse)):
+        first = script[0] if script else None
+        if not isinstance(first, Refuse):
             turn.sending(self.clock.utc().timestamp())
-            self.say(task_id, text, by_user=True)
+            if not isinstance(first, Stale) or first.reached:
+                self.say(task_id, text, by_user=True)
         self.open += 1
         self.most_open = max(self.open, self.most_open)
         try:
-            yield Scripted(turn, iter(script), deadline, self.clock.port)
+            await play(turn, script, deadline, self.clock.port, put)
         finally:
             self.open -= 1
             self.journal.add("hung up")
             if turn.final is not None:
                 self.say(task_id, turn.final.text, by_user=False, said_id=turn.final.id)
+        return turn
 
     async def create_task(self, user_id: str) -> Task:
         """Create a task; its id is an ObjectId, of the clock's time."""

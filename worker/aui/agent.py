@@ -1,14 +1,16 @@
 """AUI as the flow sees it: the WebSocket sessions and the REST API of one network."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Sequence
 
 from worker.aui.network import Network
 from worker.aui.rest import Rest
-from worker.aui.websocket import Sessions, SocketConversation, Timeouts
+from worker.aui.timeouts import Timeouts
+from worker.aui.websocket import Sessions
 from worker.core.conversation import Task, TaskPage
 from worker.core.redact import Redactor
 from worker.core.said import Said
+from worker.core.turn import Turn
+from worker.core.update import Update
 from worker.core.verdict import Kind, Verdict
 
 
@@ -21,11 +23,11 @@ class AuiAgent:
         self.rest = Rest(network, timeouts.connect, timeouts.first_text, redactor)
         self._sessions = Sessions(network, timeouts, max_bytes, redactor)
 
-    def converse(
-        self, task_id: str, request: bytes, deadline: float
-    ) -> AbstractAsyncContextManager[SocketConversation]:
-        """Hold one attempt at a turn over a WebSocket of its own."""
-        return self._sessions.converse(task_id, request, deadline)
+    async def converse(
+        self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
+    ) -> Turn:
+        """Hold one attempt at a turn over the task's WebSocket."""
+        return await self._sessions.converse(task_id, request, deadline, put)
 
     async def create_task(self, user_id: str) -> Task:
         """Create a task."""

@@ -29,6 +29,7 @@ class Network:
         ws_auth: where the key goes on the WebSocket: AUI's page wants the query parameter,
             its SDK sent a header for a while, and both work.
         task_origin_type: sent on task creation where set; newer deployments require it.
+        keep_socket: seconds that a conversation's WebSocket is kept for its next message.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Network:
     ws_url: str | None = None
     ws_auth: WsAuth = "query"
     task_origin_type: str | None = None
+    keep_socket: float = 60.0
 
     @property
     def session_url(self) -> str:

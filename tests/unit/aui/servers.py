@@ -110,9 +110,35 @@ async def never(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reset the connection."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
+    reset_socket(writer.transport)
+
+
+def reset_socket(transport: asyncio.WriteTransport) -> None:
+    """Close a connection with a reset."""
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+
+
+def agreement(head: bytes) -> bytes:
+    """Return the response that agrees to an upgrade."""
+    key = re.search(rb"Sec-WebSocket-Key: (\S+)", head)
+    assert key is not None
+    upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+    accept = f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept_key(key[1].decode())}\r\n"
+    return f"{upgrade}{accept}\r\n".encode()
+
+
+@asynccontextmanager
+async def upgraded(answer: Answer) -> AsyncIterator[RawServer]:
+    """Serve WebSockets by hand: `answer` is called once the upgrade is agreed to."""
+
+    async def agree(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(agreement(server.heads[-1]))
+        await answer(reader, writer)
+
+    async with raw_server(agree) as server:
+        yield server
 
 
 @asynccontextmanager
@@ -120,16 +146,11 @@ async def deaf_server() -> AsyncIterator[RawServer]:
     """Serve WebSockets without reading what comes, so that a sender cannot go on for long."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        key = re.search(rb"Sec-WebSocket-Key: (\S+)", server.heads[-1])
-        assert key is not None
-        upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-        accept = f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept_key(key[1].decode())}\r\n"
-        writer.write(f"{upgrade}{accept}\r\n".encode())
         await reader.readexactly(1)
         server.begun.set()
         await never(reader, writer)
 
-    async with raw_server(answer) as server:
+    async with upgraded(answer) as server:
         yield server
 
 

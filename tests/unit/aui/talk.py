@@ -2,21 +2,28 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from websockets.asyncio.client import ClientConnection
 
 from tests.unit.aui.servers import KEY, REDACTOR
+from worker.aui.conversation import Conversation
+from worker.aui.keepalive import Keepalive
+from worker.aui.kept import KeptSockets
 from worker.aui.network import Network
-from worker.aui.websocket import Sessions, SocketConversation, Timeouts
+from worker.aui.proxied import ProxiedSocket
+from worker.aui.timeouts import Timeouts
+from worker.aui.websocket import Sessions
 from worker.core.turn import Turn
+from worker.core.update import Update
 from worker.core.verdict import Verdict
 from worker.sandbox import Sandbox
 
 GENEROUS = Timeouts(connect=5.0, first_text=5.0, idle=5.0)
 MAX_BYTES = 1024 * 1024
+_TIMED = [kind.__name__ for kind in (Conversation, Keepalive, KeptSockets)]
 
 
 @dataclass
@@ -38,30 +45,49 @@ def request_of(task_id: str, text: str, **more: object) -> bytes:
     return json.dumps({"task_id": task_id, "text": text, **more}).encode()
 
 
-def network_of(sandbox: Sandbox) -> Network:
+def network_of(sandbox: Sandbox, keep: float = 0.0) -> Network:
     """Return a network of that sandbox, with a key that is hard to spell."""
     sandbox.api_keys.add(KEY)
-    return Network("default", KEY, sandbox.base_url)
+    return Network("default", KEY, sandbox.base_url, keep_socket=keep)
+
+
+def keeping(network: Network, seconds: float = 60.0) -> Network:
+    """Return the network with sockets that are kept."""
+    return replace(network, keep_socket=seconds)
 
 
 @asynccontextmanager
-async def conversation(
-    network: Network,
-    request: bytes,
-    *,
-    timeouts: Timeouts = GENEROUS,
-    deadline: float = 10.0,
-    max_bytes: int = MAX_BYTES,
-) -> AsyncIterator[SocketConversation]:
-    """Converse; the deadline is in seconds from now. Fails if a task is left behind."""
+async def sessions_of(
+    network: Network, *, timeouts: Timeouts = GENEROUS, max_bytes: int = MAX_BYTES
+) -> AsyncIterator[Sessions]:
+    """Lend the sessions of a network; fails if they leave a task or a timer behind."""
     sessions = Sessions(network, timeouts, max_bytes, REDACTOR)
-    by = asyncio.get_running_loop().time() + deadline
     try:
-        async with sessions.converse(json.loads(request)["task_id"], request, by) as talking:
-            yield talking
+        yield sessions
     finally:
         await sessions.aclose()
-    assert not client_tasks()
+    assert left_behind() == []
+
+
+async def hear(
+    sessions: Sessions,
+    request: bytes | None = None,
+    *,
+    deadline: float = 10.0,
+    put: Callable[[Update], None] | None = None,
+) -> Heard:
+    """Send a request and listen to the end; the deadline is in seconds from now."""
+    request = request or request_of("task_1", "hello")
+    texts: list[str] = []
+
+    def take(update: Update) -> None:
+        texts.append(update.text)
+        if put is not None:
+            put(update)
+
+    by = asyncio.get_running_loop().time() + deadline
+    turn = await sessions.converse(json.loads(request)["task_id"], request, by, take)
+    return Heard(turn, texts)
 
 
 async def talk(
@@ -71,19 +97,11 @@ async def talk(
     timeouts: Timeouts = GENEROUS,
     deadline: float = 10.0,
     max_bytes: int = MAX_BYTES,
-    pause: float = 0.0,
+    put: Callable[[Update], None] | None = None,
 ) -> Heard:
-    """Send a request and listen to the end, `pause` seconds late each time."""
-    request = request or request_of("task_1", "hello")
-    async with conversation(
-        network, request, timeouts=timeouts, deadline=deadline, max_bytes=max_bytes
-    ) as talking:
-        heard = Heard(talking.turn)
-        await asyncio.sleep(pause)
-        async for update in talking:
-            heard.texts.append(update.text)
-            await asyncio.sleep(pause)
-    return heard
+    """Send a request over a socket of its own, and listen to the end."""
+    async with sessions_of(network, timeouts=timeouts, max_bytes=max_bytes) as sessions:
+        return await hear(sessions, request, deadline=deadline, put=put)
 
 
 async def ask(
@@ -101,11 +119,15 @@ async def ask(
     )
 
 
-def client_tasks() -> list["asyncio.Task[object]"]:
-    """Return the tasks of client sockets: servers on the same loop have tasks too."""
-    return [task for task in asyncio.all_tasks() if isinstance(_owner(task), ClientConnection)]
+def left_behind() -> list[str]:
+    """Name the tasks and timers of client sockets: servers on the same loop have some, too."""
+    timers: list[asyncio.TimerHandle] = vars(asyncio.get_running_loop()).get("_scheduled", [])
+    told = [repr(timer) for timer in timers if not timer.cancelled()]
+    tasks = [repr(task) for task in asyncio.all_tasks() if _is_ours(task)]
+    return tasks + [timer for timer in told for name in _TIMED if f" {name}." in timer]
 
 
-def _owner(task: "asyncio.Task[object]") -> object:
+def _is_ours(task: "asyncio.Task[object]") -> bool:
     frame = getattr(task.get_coro(), "cr_frame", None)
-    return None if frame is None else frame.f_locals.get("self")
+    owner = None if frame is None else frame.f_locals.get("self")
+    return isinstance(owner, ClientConnection | ProxiedSocket)

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from tests.unit.aui.servers import REDACTOR, in_turn, never, raw_server, response
-from tests.unit.aui.talk import GENEROUS, MAX_BYTES, client_tasks, network_of, request_of
+from tests.unit.aui.talk import GENEROUS, MAX_BYTES, left_behind, network_of, request_of
 from worker.aui.agent import AuiAgent
-from worker.aui.websocket import Timeouts
+from worker.aui.timeouts import Timeouts
 from worker.core.errors import AgentUnavailable
+from worker.core.update import Update
 from worker.core.verdict import Kind, Source
 from worker.sandbox import Sandbox
 
@@ -20,29 +21,32 @@ def soon() -> float:
     return asyncio.get_running_loop().time() + 10.0
 
 
+def nowhere(_: Update) -> None:
+    """Do not care for updates."""
+
+
 async def test_a_conversation_is_found_in_the_history_afterwards(sandbox: Sandbox) -> None:
     agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
     task = await agent.create_task("user_1")
-    async with agent.converse(task.id, request_of(task.id, "hi"), soon()) as conversation:
-        texts = [update.text async for update in conversation]
+    updates: list[Update] = []
+    await agent.converse(task.id, request_of(task.id, "hi"), soon(), updates.append)
     page = await agent.list_tasks("user_1")
     history = await agent.task_messages(task.id)
     await agent.aclose()
     assert [one.id for one in page.tasks] == [task.id]
-    assert [said.text for said in history] == ["hi", texts[-1]]
+    assert [said.text for said in history] == ["hi", updates[-1].text]
 
 
 async def test_closing_waits_until_every_socket_is_closed(sandbox: Sandbox) -> None:
-    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    agent = AuiAgent(network_of(sandbox, keep=60.0), GENEROUS, MAX_BYTES, REDACTOR)
     for _ in range(3):
         task = sandbox.create_task("user_1")
-        request = request_of(task.id, "!stall seconds=60 | a microwave")
-        async with agent.converse(task.id, request, soon()) as conversation:
-            await anext(conversation)
-        assert client_tasks()
+        turn = await agent.converse(task.id, request_of(task.id, "hi"), soon(), nowhere)
+        assert turn.final is not None
+    assert sandbox.state()["open_sockets"] == 3
     await agent.aclose()
     assert sandbox.state()["open_sockets"] == 0
-    assert client_tasks() == []
+    assert left_behind() == []
 
 
 async def test_closing_an_agent_that_was_never_used_is_fine(sandbox: Sandbox) -> None:
@@ -77,12 +81,11 @@ async def test_an_answer_above_the_limit_is_rejected(sandbox: Sandbox) -> None:
     agent = AuiAgent(network_of(sandbox), GENEROUS, 4096, REDACTOR)
     task = sandbox.create_task("user_1")
     request = request_of(task.id, "!huge bytes=5000 | hi")
-    async with agent.converse(task.id, request, soon()) as conversation:
-        assert [update async for update in conversation]
+    turn = await agent.converse(task.id, request, soon(), nowhere)
     await agent.aclose()
-    assert conversation.turn.verdict is not None
-    assert conversation.turn.verdict.kind is Kind.REJECTED
-    assert conversation.turn.verdict.reason == "reply_too_large"
+    assert turn.verdict is not None
+    assert turn.verdict.kind is Kind.REJECTED
+    assert turn.verdict.reason == "reply_too_large"
 
 
 async def test_a_probe_leaves_no_socket_open(sandbox: Sandbox) -> None:
@@ -90,7 +93,7 @@ async def test_a_probe_leaves_no_socket_open(sandbox: Sandbox) -> None:
     assert (await agent.probe()).kind is Kind.COMPLETED
     await agent.aclose()
     assert (sandbox.state()["open_sockets"], sandbox.state()["tasks"]) == (0, 0)
-    assert client_tasks() == []
+    assert left_behind() == []
 
 
 async def test_where_nobody_is_a_probe_says_so(sandbox: Sandbox) -> None:

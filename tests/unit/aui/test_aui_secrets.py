@@ -1,30 +1,33 @@
 """The key is in nothing that leaves the adapters: verdicts, payloads, exceptions, logs."""
 
-import asyncio
 import json
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from urllib.parse import quote, quote_plus
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
 
 from tests.unit.aui.servers import (
     KEY,
     REDACTOR,
-    RawServer,
+    Answer,
     raw_server,
     response,
     websocket_server,
 )
 from tests.unit.aui.talk import GENEROUS, Heard, ask, network_of, request_of, talk
 from worker.aui.agent import AuiAgent
+from worker.aui.conversation import Conversation
+from worker.aui.direct import DirectSocket
 from worker.aui.network import Network
 from worker.aui.rest import Rest
 from worker.aui.websocket import Sessions
 from worker.core.errors import AgentUnavailable
+from worker.core.turn import Turn
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +67,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     return text
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "order",
     ["hi", "!400 | hi", "!1011 | hi", "!error status=503 | hi", "!cut | hi", "!garbage | hi"],
@@ -78,6 +82,7 @@ async def test_no_conversation_tells_the_key_though_aui_echoes_it(
         assert query == "network_api_key=[redacted]"
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_key_that_aui_refuses_is_not_told_either(
     sandbox: Sandbox, logged: Callable[[], str]
 ) -> None:
@@ -87,25 +92,27 @@ async def test_a_key_that_aui_refuses_is_not_told_either(
     assert b"[redacted]" in (heard.verdict.error or b"")
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
-    "server",
+    "answer",
     [
-        raw_server(response(401, ECHO)),
-        raw_server(response(503, ECHO)),
-        raw_server(response(302, b"", f"Location: /?network_api_key={quote(KEY, safe='')}")),
-        raw_server(response(200, b"", f"Sec-WebSocket-Accept: {KEY}")),
+        response(401, ECHO),
+        response(503, ECHO),
+        response(302, b"", f"Location: /?network_api_key={quote(KEY, safe='')}"),
+        response(200, b"", f"Sec-WebSocket-Accept: {KEY}"),
     ],
     ids=["401", "503", "302", "200"],
 )
 async def test_an_upgrade_that_fails_does_not_tell_the_key(
-    server: AbstractAsyncContextManager[RawServer], logged: Callable[[], str]
+    answer: Answer, logged: Callable[[], str]
 ) -> None:
-    async with server as running:
+    async with raw_server(answer) as running:
         heard = await talk(running.network("both"))
         assert len(running.heads) == 1
     assert_no_key(*all_of(heard), logged(), "said nothing")
 
 
+@pytest.mark.usefixtures("way")
 async def test_whatever_aui_says_about_the_key_is_taken_out(logged: Callable[[], str]) -> None:
     async def server_side(socket: ServerConnection) -> None:
         await socket.send(json.dumps({"event": "streaming_update", "data": {"text": KEY}}))
@@ -141,6 +148,7 @@ async def test_a_proxy_that_cannot_be_used_is_a_verdict_without_its_password(
     assert "password_of_proxy" not in heard.verdict.detail
 
 
+@pytest.mark.usefixtures("way")
 async def test_the_library_is_not_allowed_to_log_the_request_line(
     sandbox: Sandbox, logged: Callable[[], str]
 ) -> None:
@@ -187,8 +195,9 @@ async def test_nothing_that_holds_the_key_shows_it(sandbox: Sandbox) -> None:
     network = network_of(sandbox)
     agent = AuiAgent(network, GENEROUS, 1024, REDACTOR)
     sessions = Sessions(network, GENEROUS, 1024, REDACTOR)
-    by = asyncio.get_running_loop().time() + 5.0
-    async with agent.converse("t", request_of("t", "hi"), by) as conversation:
-        assert_no_key(repr(network), repr(agent), repr(agent.rest), repr(sessions))
-        assert_no_key(repr(conversation), repr(conversation.turn))
+    turn = Turn("t")
+    socket = DirectSocket(ClientProtocol(parse_uri(network.session_url)), {"x": KEY}, set())
+    conversation = Conversation(turn, socket, print, GENEROUS, 0.0, REDACTOR)
+    assert_no_key(repr(network), repr(agent), repr(agent.rest), repr(sessions))
+    assert_no_key(repr(socket), repr(conversation), repr(turn))
     await agent.aclose()

@@ -1,7 +1,6 @@
 """One socket for one attempt: what AUI says is heard whole, and every ending is a verdict."""
 
 import asyncio
-import json
 from itertools import pairwise
 
 import pytest
@@ -10,7 +9,6 @@ from websockets.asyncio.server import ServerConnection
 from tests.conformance.script import failing, final
 from tests.unit.aui.servers import (
     KEY,
-    REDACTOR,
     Answer,
     deaf_server,
     never,
@@ -21,21 +19,21 @@ from tests.unit.aui.servers import (
     websocket_server,
 )
 from tests.unit.aui.talk import (
-    GENEROUS,
-    MAX_BYTES,
     ask,
-    client_tasks,
-    conversation,
+    hear,
+    left_behind,
     network_of,
     request_of,
+    sessions_of,
     talk,
 )
 from worker.aui.network import Network, WsAuth
-from worker.aui.websocket import Sessions, Timeouts
+from worker.aui.timeouts import Timeouts
+from worker.core.update import Update
 from worker.core.verdict import Kind, Source, Verdict
 from worker.sandbox import DialectName, Sandbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 
 @pytest.mark.parametrize("dialect", ["docs", "sdk"])
@@ -216,20 +214,12 @@ async def test_an_update_of_another_task_is_not_heard() -> None:
     async with Sandbox(dialect="sdk", word_delay=0) as sandbox:
         other = sandbox.create_task("user_2")
         network = network_of(sandbox)
-        request = json.dumps({"text": "hi", "task_id": other.id}).encode()
-        async with conversation(network, request) as talking:
-            talking.turn.task_id = "mine"
-            assert [update async for update in talking] == []
-    assert set(talking.turn.ignored) == {"an update of another task"}
-
-
-async def test_leaving_early_closes_the_socket(sandbox: Sandbox) -> None:
-    task = sandbox.create_task("user_1")
-    request = request_of(task.id, "!stall seconds=60 | a microwave, please")
-    async with conversation(network_of(sandbox), request) as talking:
-        assert (await anext(talking)).text == "I"
-        assert sandbox.state()["open_sockets"] == 1
-    assert sandbox.state()["open_sockets"] == 0
+        async with sessions_of(network) as sessions:
+            by = asyncio.get_running_loop().time() + 5.0
+            texts: list[Update] = []
+            turn = await sessions.converse("mine", request_of(other.id, "hi"), by, texts.append)
+    assert texts == []
+    assert set(turn.ignored) == {"an update of another task"}
 
 
 async def test_being_cancelled_closes_the_socket_and_leaves_nothing_behind(
@@ -240,16 +230,16 @@ async def test_being_cancelled_closes_the_socket_and_leaves_nothing_behind(
 
     async def converse() -> None:
         request = request_of(task.id, "!stall seconds=60 | a microwave, please")
-        async with conversation(network_of(sandbox), request) as talking:
-            async for _ in talking:
-                streaming.set()
+        async with sessions_of(network_of(sandbox)) as sessions:
+            await hear(sessions, request, put=lambda _: streaming.set())
 
     conversing = asyncio.create_task(converse())
     await streaming.wait()
+    assert sandbox.state()["open_sockets"] == 1
     conversing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await conversing
-    assert client_tasks() == []
+    assert left_behind() == []
     assert sandbox.state()["open_sockets"] == 0
 
 
@@ -257,25 +247,21 @@ async def test_being_cancelled_while_the_upgrade_is_awaited_leaves_nothing_behin
     async with raw_server(never) as server:
 
         async def converse() -> None:
-            async with conversation(server.network(), request_of("t", "hi")):
-                raise AssertionError("there is no answer to the upgrade")
+            await talk(server.network(), request_of("t", "hi"))
+            raise AssertionError("there is no answer to the upgrade")
 
         conversing = asyncio.create_task(converse())
         await server.asked.wait()
         conversing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await conversing
-        assert client_tasks() == []
+        assert left_behind() == []
 
 
 async def probed(network: Network) -> Verdict:
-    """Probe a network; fails if a task is left behind."""
-    sessions = Sessions(network, GENEROUS, MAX_BYTES, REDACTOR)
-    try:
+    """Probe a network; fails if something is left behind."""
+    async with sessions_of(network) as sessions:
         return await sessions.probe()
-    finally:
-        await sessions.aclose()
-        assert client_tasks() == []
 
 
 async def test_a_probe_says_nothing_and_goodbye() -> None:
@@ -306,22 +292,21 @@ async def test_an_aui_that_hangs_up_on_a_probe_fails_it() -> None:
 
 
 async def test_a_socket_that_does_not_live_fails_a_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.aui.websocket.CLOSE_TIMEOUT", 0.05)
-    async with deaf_server() as server, asyncio.timeout(5.0):
-        sessions = Sessions(server.network(), Timeouts(connect=0.5), MAX_BYTES, REDACTOR)
+    monkeypatch.setattr("worker.aui.sockets.CLOSE_TIMEOUT", 0.05)
+    async with (
+        deaf_server() as server,
+        asyncio.timeout(5.0),
+        sessions_of(server.network(), timeouts=Timeouts(connect=0.5)) as sessions,
+    ):
         verdict = await sessions.probe()
-        await sessions.aclose()
     assert (verdict.kind, verdict.source) == (Kind.INTERRUPTED, Source.CONNECT_TIMEOUT)
 
 
 async def test_a_probe_that_is_cancelled_closes_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.aui.websocket.CLOSE_TIMEOUT", 0.05)
-    async with deaf_server() as server:
-        sessions = Sessions(server.network(), GENEROUS, MAX_BYTES, REDACTOR)
+    monkeypatch.setattr("worker.aui.sockets.CLOSE_TIMEOUT", 0.05)
+    async with deaf_server() as server, sessions_of(server.network()) as sessions:
         probing = asyncio.create_task(sessions.probe())
         await server.begun.wait()
         probing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await probing
-        await sessions.aclose()
-        assert client_tasks() == []
