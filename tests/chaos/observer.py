@@ -16,6 +16,8 @@ from pamqp.exceptions import PAMQPException
 from records import Event, Letter, Published, Reply, now
 from schedule import PlannedJob
 
+from worker.core.topology import DEFAULT_NETWORK, jobs_exchange
+
 HUB, DEAD, UNCLAIMED = "aui.replies", "aui.dead", "aui.unclaimed"
 OWN_HUB, OWN_DEAD = "sub.chaos.replies", "sub.chaos.dead"
 PREFETCH = 500
@@ -32,25 +34,29 @@ class Observer:
     Args:
         url: the broker's, not by way of a proxy.
         note: takes an event.
+        network: to have nothing to do with the others on the broker; None to listen to them all,
+            and to what is unclaimed.
     """
 
-    def __init__(self, url: str, note: Callable[[Event], None]) -> None:
+    def __init__(self, url: str, note: Callable[[Event], None], network: str | None = None) -> None:
         self._url = url
         self._note = note
+        self._jobs = jobs_exchange(network or DEFAULT_NETWORK)
+        self._key = "#" if network is None else f"{network}.#"
+        self.queues: dict[str, str | None] = {OWN_HUB: HUB, OWN_DEAD: DEAD, UNCLAIMED: None}
+        """What is listened to: queues, each of our own bound to an exchange."""
+        if network is not None:
+            self.queues = {f"{OWN_HUB}.{network}": HUB, f"{OWN_DEAD}.{network}": DEAD}
         self._producing: tuple[AbstractConnection, AbstractChannel] | None = None
         self._seen: set[tuple[str, str]] = set()
-        self._listening = {name: asyncio.Event() for name in (OWN_HUB, OWN_DEAD, UNCLAIMED)}
+        self._listening = {name: asyncio.Event() for name in self.queues}
         self.accepted: set[str] = set()
         self.ended: set[str] = set()
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Listen for the length of the context, which is entered once all ears are open."""
-        lives = [
-            asyncio.create_task(self._listen(OWN_HUB, HUB)),
-            asyncio.create_task(self._listen(OWN_DEAD, DEAD)),
-            asyncio.create_task(self._listen(UNCLAIMED)),
-        ]
+        lives = [asyncio.create_task(self._listen(*each)) for each in self.queues.items()]
         try:
             for listening in self._listening.values():
                 await listening.wait()
@@ -115,7 +121,7 @@ class Observer:
                 channel = await connection.channel(on_return_raises=True)
                 self._producing = connection, channel
             _, channel = self._producing
-            jobs = await channel.get_exchange("aui.jobs", ensure=False)
+            jobs = await channel.get_exchange(self._jobs, ensure=False)
             await jobs.publish(message, key, mandatory=True)
 
     async def _drop_producing(self) -> None:
@@ -123,7 +129,7 @@ class Observer:
         if producing is not None:
             await _close(producing[0])
 
-    async def _listen(self, queue: str, exchange: str | None = None) -> None:
+    async def _listen(self, queue: str, exchange: str | None) -> None:
         """Consume a queue until cancelled; with an exchange, one of our own that is bound to it."""
         while True:
             try:
@@ -148,7 +154,7 @@ class Observer:
             declared = await channel.declare_queue(queue, passive=True)
         else:
             declared = await channel.declare_queue(queue, durable=True)
-            await declared.bind(exchange, "#")
+            await declared.bind(exchange, self._key)
         take = self._take_letter if exchange == DEAD else self._take_reply
         place = "unclaimed" if exchange is None else "hub"
 

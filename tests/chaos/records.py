@@ -147,6 +147,7 @@ class Evidence:
 
     Attributes:
         tasks: task ids by the number a plan gives them.
+        unanswered: when AUI ended each of the asks that it will not answer, by their ids.
         logs: what each life of each worker wrote.
         secrets: what must show nowhere.
     """
@@ -157,6 +158,7 @@ class Evidence:
     letters: Sequence[Letter] = ()
     asks: Sequence[Ask] = ()
     answers: Sequence[Answer] = ()
+    unanswered: Mapping[str, float] = field(default_factory=dict)
     faults: Sequence[Happened] = ()
     exits: Sequence[Exit] = ()
     vitals: Sequence[Vitals] = ()
@@ -190,6 +192,7 @@ def read_evidence(directory: Path, tasks: Sequence[str], secrets: Sequence[str])
         events[kind].append(kind(**line))
     asks: list[Ask] = []
     answers: list[Answer] = []
+    unanswered: dict[str, float] = {}
     for line in _lines(directory / JOURNAL):
         common = (
             line.get("message_id", ""),
@@ -202,6 +205,8 @@ def read_evidence(directory: Path, tasks: Sequence[str], secrets: Sequence[str])
             asks.append(Ask(*common))
         elif line["kind"] == "agent":
             answers.append(Answer(*common, line["answers"]))
+        elif line["kind"] == "unanswered":
+            unanswered[line["message_id"]] = line["at"]
     return Evidence(
         tasks=tasks,
         published=events[Published],
@@ -209,6 +214,7 @@ def read_evidence(directory: Path, tasks: Sequence[str], secrets: Sequence[str])
         letters=events[Letter],
         asks=asks,
         answers=answers,
+        unanswered=unanswered,
         faults=events[Happened],
         exits=events[Exit],
         vitals=events[Vitals],

@@ -19,7 +19,7 @@ from disturbances import Parties, disturb
 from fault_proxy import FaultProxy
 from observer import DEAD, Observer
 from processes import PrivateBroker, Program, environment, private_broker
-from records import EVENTS, JOURNAL, Event, EventLog, Left, Vitals, now, read_evidence
+from records import EVENTS, JOURNAL, Event, EventLog, Exit, Left, Vitals, now, read_evidence
 from report import Report
 from schedule import Plan, PlannedFault
 from vitals import memory, recovery, rss_bytes
@@ -69,7 +69,7 @@ def play(
     Raises:
         BrokerError: there is no RabbitMQ to be had; the text says what to do.
     """
-    with _client_quiet(), private_broker() as broker:
+    with client_quiet(), private_broker() as broker:
         tasks = asyncio.run(_Run(plan, pace, directory, broker, progress).play())
     evidence = read_evidence(directory, tasks, SECRETS)
     report = check(plan, evidence, GRACE)
@@ -79,7 +79,7 @@ def play(
 
 
 @contextmanager
-def _client_quiet() -> Iterator[None]:
+def client_quiet() -> Iterator[None]:
     """Have the client library keep its tracebacks: that connections are lost is the plan."""
     library = logging.getLogger("aiormq")
     level = library.level
@@ -88,6 +88,57 @@ def _client_quiet() -> Iterator[None]:
         yield
     finally:
         library.setLevel(level)
+
+
+@contextmanager
+def event_log(directory: Path) -> Iterator[Callable[[Event], None]]:
+    """Write events to a file in a directory."""
+    with (directory / EVENTS).open("w") as file:
+        yield EventLog(file).write
+
+
+def sandbox_at(
+    directory: Path, word_delay: float, ended: Callable[[Exit], None]
+) -> tuple[Program, str]:
+    """Make a sandbox with a journal in a directory; return it and its base URL."""
+    (port,) = free_ports(1)
+    options = ["--port", str(port), "--api-key", KEY, "--pace", str(word_delay)]
+    words = ["sandbox", *options, "--journal", str(directory / JOURNAL)]
+    ready = "sandbox of AUI on"
+    program = Program("sandbox", words, environment(), directory, ready, ended)
+    return program, f"http://127.0.0.1:{port}/api/ia-controller"
+
+
+async def make_tasks(base_url: str, count: int) -> list[str]:
+    """Have AUI make tasks; return their ids."""
+    tasks = []
+    headers = {"x-network-api-key": KEY}
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
+        for number in range(count):
+            made = await http.post(
+                f"{base_url}/api/v1/external/tasks", json={"user_id": f"user-{number}"}
+            )
+            tasks.append(made.raise_for_status().json()["id"])
+    return tasks
+
+
+async def until_all_ended(observer: Observer, limit: float) -> bool:
+    """Wait until every accepted job has its terminal reply; tell whether that has come.
+
+    Args:
+        observer: who knows.
+        limit: seconds after which it is given up.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + limit
+    ended, since = 0, loop.time()
+    while not observer.accepted <= observer.ended:
+        if len(observer.ended) > ended:
+            ended, since = len(observer.ended), loop.time()
+        if loop.time() > min(until, since + PATIENCE):
+            return False
+        await asyncio.sleep(TICK)
+    return True
 
 
 class _Run:
@@ -110,13 +161,13 @@ class _Run:
         self._tasks: list[str] = []
 
     async def play(self) -> list[str]:
-        with self._event_log() as note:
+        with event_log(self._directory) as note:
             await self._broker.add_user(USER, PASSWORD)
             async with self._parties(note) as parties:
                 watching = asyncio.create_task(self._watch(parties, note))
                 try:
                     await self._ask_and_break(parties, note)
-                    all_ended = await self._until_all_ended(parties.observer)
+                    all_ended = await until_all_ended(parties.observer, self._pace.limit)
                     for queue in await self._until_empty(PATIENCE if all_ended else 0):
                         note(queue)
                 finally:
@@ -126,24 +177,9 @@ class _Run:
                     await worker.end(signal.SIGTERM)
         return self._tasks
 
-    @contextmanager
-    def _event_log(self) -> Iterator[Callable[[Event], None]]:
-        with (self._directory / EVENTS).open("w") as file:
-            yield EventLog(file).write
-
     @asynccontextmanager
     async def _parties(self, note: Callable[[Event], None]) -> AsyncIterator[Parties]:
-        (port,) = free_ports(1)
-        options = ["--port", str(port), "--api-key", KEY, "--pace", str(self._pace.word_delay)]
-        sandbox = Program(
-            "sandbox",
-            ["sandbox", *options, "--journal", str(self._directory / JOURNAL)],
-            environment(),
-            self._directory,
-            "sandbox of AUI on",
-            note,
-        )
-        base_url = f"http://127.0.0.1:{port}/api/ia-controller"
+        sandbox, base_url = sandbox_at(self._directory, self._pace.word_delay, note)
         async with (
             FaultProxy(f"{self._broker.url.rstrip('/')}/?heartbeat=2") as broker_link,
             FaultProxy(base_url) as aui_link,
@@ -172,21 +208,12 @@ class _Run:
                     await program.start()
                 for program in programs:
                     await program.until_ready()
-                await self._make_tasks(base_url)
+                self._tasks = await make_tasks(base_url, self._plan.tasks)
                 async with observer.at_work():
                     yield Parties(workers, sandbox, self._broker, broker_link, aui_link, observer)
             finally:
                 for program in programs:
                     await program.end(signal.SIGKILL)
-
-    async def _make_tasks(self, base_url: str) -> None:
-        headers = {"x-network-api-key": KEY}
-        async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
-            for number in range(self._plan.tasks):
-                made = await http.post(
-                    f"{base_url}/api/v1/external/tasks", json={"user_id": f"user-{number}"}
-                )
-                self._tasks.append(made.raise_for_status().json()["id"])
 
     async def _ask_and_break(self, parties: Parties, note: Callable[[Event], None]) -> None:
         waiting = deque(self._plan.faults)
@@ -207,19 +234,6 @@ class _Run:
     ) -> None:
         note(await disturb(parties, fault))
         self._done += 1
-
-    async def _until_all_ended(self, observer: Observer) -> bool:
-        """Wait until every accepted job has its terminal reply; tell whether that has come."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._pace.limit
-        ended, since = 0, loop.time()
-        while not observer.accepted <= observer.ended:
-            if len(observer.ended) > ended:
-                ended, since = len(observer.ended), loop.time()
-            if loop.time() > min(until, since + PATIENCE):
-                return False
-            await asyncio.sleep(TICK)
-        return True
 
     async def _until_empty(self, patience: float) -> list[Left]:
         """Wait until nothing is on its way any more; return what stays in queues."""

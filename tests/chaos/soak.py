@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from broker import BrokerError
 from runner import Pace, play
 from schedule import FaultKind, Plan, plan
+from terminal import progress, say
 
 SMOKE, SOAK = (500, 10, 14.0), (20_000, 60, 40.0)
 """Jobs, faults, and jobs a second."""
@@ -39,44 +40,32 @@ def main() -> int:
     faults = faults if options.faults is None else options.faults
     kinds = [KINDS[name] for name in options.only or KINDS]
     planned = plan(seed, options.jobs or jobs, faults, kinds)
-    _say(f"chaos: {described(planned)}")
+    say(f"chaos: {described(planned)}")
     try:
         with TemporaryDirectory(prefix="aui-chaos-") as temporary:
             directory = options.keep or Path(temporary)
             directory.mkdir(parents=True, exist_ok=True)
-            report = play(
-                planned, Pace(options.rate or rate, LIMIT), directory.resolve(), _progress
-            )
+            report = play(planned, Pace(options.rate or rate, LIMIT), directory.resolve(), progress)
     except BrokerError as error:
-        _say(f"chaos: {error}")
+        say(f"chaos: {error}")
         return UNAVAILABLE
     written = report.markdown(f"Chaos: {described(planned)}")
     if options.report is not None:
         options.report.write_text(written)
     sys.stdout.write(f"\n{written}")
     if not report.valid:
-        _say("the faults were:")
+        say("the faults were:")
         for fault in planned.faults:
-            _say(f"  {fault}")
+            say(f"  {fault}")
         named = [] if options.seed is not None else [f"--seed={seed}"]
         replay = [*sys.argv[1:], *named]
-        _say(f"replay with: scripts/chaos {shlex.join(replay)}")
+        say(f"replay with: scripts/chaos {shlex.join(replay)}")
     return int(not report.valid)
 
 
 def described(planned: Plan) -> str:
     """Say in a line what a plan holds."""
     return f"seed {planned.seed}, {len(planned.jobs)} jobs, {len(planned.faults)} faults"
-
-
-def _progress(line: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{line}\x1b[K")
-        sys.stderr.flush()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

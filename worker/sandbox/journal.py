@@ -1,7 +1,7 @@
 """The store's memory in a file: it outlives `kill -9`, and a checker can read what was said.
 
 A journal has one JSON object a line, in ASCII, written by a single `write` before anybody hears
-of what it tells. Lines come in the order in which things happened, of these three kinds (`…` is
+of what it tells. Lines come in the order in which things happened, of these kinds (`…` is
 what every line has, told of the first):
 
     {"kind": "task", "task_id": "68e7…", "user_id": "user_123",
@@ -10,11 +10,13 @@ what every line has, told of the first):
      "request": {"task_id": "68e7…", "text": "hi", "context": {…}}}
     {"kind": "agent", …, "message_id": "68e7…", "visible_at": 1773066121.25, "text": "I can …",
      "answers": "68e7…", "products": ["mw-pico-17"], "suggestions": ["What is …?"]}
+    {"kind": "unanswered", …, "message_id": "68e7…"}
 
 `user_id` is whose task it is. `at` is when it happened and `visible_at` when the history begins
 to show it, both in seconds since 1970; `created_at` is `at` as AUI shows it. `request` is the
 whole body as the user sent it, `answers` the `message_id` of the user's message, `products` ids
-of the catalogue. What does not end in a newline was cut off by a kill and never happened.
+of the catalogue; `unanswered` is the user's message of that id, from then on and for good. What
+does not end in a newline was cut off by a kill and never happened.
 """
 
 import json
@@ -73,6 +75,11 @@ class Journal:
             line["suggestions"] = message.suggestions
         self._append(line)
 
+    def keep_unanswered(self, task: Task, question: TaskMessage, at: float) -> None:
+        """Writes the line of a message without an answer; OSError when it cannot be written."""
+        line = {**_head("unanswered", task, at), "created_at": written(at)}
+        self._append({**line, "message_id": question.id})
+
     def replay(self, store: Store) -> None:
         """Tells a store everything, and clears away the end that a kill has cut off."""
         for number, line in enumerate(self._whole_lines(), 1):
@@ -112,10 +119,13 @@ def _head(kind: str, task: Task, at: float) -> dict[str, Any]:
 
 
 def _restore(store: Store, line: Any) -> None:
-    if line["kind"] == "task":
-        store.restore_task(line["task_id"], line["user_id"])
-    else:
-        store.restore_message(line["task_id"], _message(line))
+    match line["kind"]:
+        case "task":
+            store.restore_task(line["task_id"], line["user_id"])
+        case "unanswered":
+            pass  # no history shows it
+        case _:
+            store.restore_message(line["task_id"], _message(line))
 
 
 def _message(line: Mapping[str, Any]) -> TaskMessage:

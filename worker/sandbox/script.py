@@ -62,19 +62,26 @@ class Hush:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Answer no more: nothing of this turn will be in the history but the question."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Record the answer, then send it: the end of a turn that is answered."""
 
     text: str
 
 
-Step = Update | Pause | Fail | Close | Drop | Garbage | Unknown | Hush | Finish
+Step = Update | Pause | Fail | Close | Drop | Garbage | Unknown | Hush | GiveUp | Finish
 
 REWRITTEN = "Let me put that differently. "
 
 
 def script(directive: Directive, answer: str, word_delay: float) -> Iterator[Step]:
-    """The steps of one turn, in order, ending in `Finish` exactly when `directive.answered`.
+    """The steps of one turn, in order, with a `Finish` at the end or a `GiveUp` on the way.
+
+    It is a `Finish` exactly when `directive.answered`.
 
     `answer` is the whole text of the agent; it comes word by word, `word_delay` seconds apart.
     The disturbance the scenario asks for comes after `directive.after` updates, or after the
@@ -82,6 +89,8 @@ def script(directive: Directive, answer: str, word_delay: float) -> Iterator[Ste
     """
     updates = _updates(directive, answer, word_delay)
     yield from islice(updates, directive.after)
+    if not directive.answered:
+        yield GiveUp()
     yield from _DISTURBANCES.get(directive.scenario, _none)(directive)
     if directive.answered:
         yield from updates

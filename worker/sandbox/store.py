@@ -57,6 +57,9 @@ class Keeper(Protocol):
     def keep_message(self, task: Task, message: TaskMessage, at: float, visible_at: float) -> None:
         """A message said at `at`, which shows in the history from `visible_at` on."""
 
+    def keep_unanswered(self, task: Task, question: TaskMessage, at: float) -> None:
+        """A user's message that will not be answered, as of `at`; no history shows that."""
+
 
 class Store:
     """Tasks by id and by user. `now` is seconds since the epoch, `monotonic` any steady clock.
@@ -132,6 +135,11 @@ class Store:
             answers=answers,
         )
         return self._record(task, message, at, lag)
+
+    def give_up(self, task: Task, question: TaskMessage) -> None:
+        """Tells the keeper that a user's message will not be answered; the task stays as it is."""
+        if self._keeper is not None:
+            self._keeper.keep_unanswered(task, question, self._now())
 
     def restore_message(self, task_id: str, message: TaskMessage) -> None:
         """Remembers a message that was kept, its `visible_at` in seconds since the epoch.

@@ -17,6 +17,7 @@ from worker.sandbox.script import (
     Fail,
     Finish,
     Garbage,
+    GiveUp,
     Hush,
     Pause,
     Step,
@@ -108,6 +109,8 @@ class Turns:
                         await outlet.update(step.text)
                     case Finish():
                         await outlet.finish(self._record(turn, step.text))
+                    case GiveUp():
+                        self._store.give_up(turn.task, turn.question)
                     case Pause():
                         await asyncio.sleep(step.seconds)
                     case _:
@@ -117,7 +120,7 @@ class Turns:
 
     def _steps(self, turn: Turn) -> Iterator[Step]:
         if (fault := self._faults.take("answer")) is not None:
-            return iter((Close(fault.code),))
+            return iter((GiveUp(), Close(fault.code)))
         return script(turn.directive, turn.answer.text, self._word_delay)
 
     def _record(self, turn: Turn, text: str) -> TaskMessage:

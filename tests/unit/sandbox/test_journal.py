@@ -67,6 +67,7 @@ def test_a_line_tells_all_there_is_to_know(start: Callable[[], Store], path: Pat
     asked = store.add_user_message(task, request, lag=3)
     said = answer("hi", None)
     store.add_answer(task, "m", said, lag=0.5, answers=asked.id)
+    store.give_up(task, asked)
     common = {
         "task_id": "t",
         "user_id": "user_123",
@@ -93,6 +94,7 @@ def test_a_line_tells_all_there_is_to_know(start: Callable[[], Store], path: Pat
             "products": [product.id for product in said.products],
             "suggestions": list(said.suggestions),
         },
+        {"kind": "unanswered", **common, "message_id": asked.id},
     ]
 
 
@@ -206,6 +208,21 @@ def test_half_a_line_on_a_full_disk_spoils_nothing(start: Callable[[], Store], p
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     store.add_user_message(task, {"text": "again"})
     assert [line.text for line in start().user_messages()] == ["again"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", ["!1011 | hi", "!400", "!cut answered=no", "fault"])
+async def test_it_tells_what_will_not_be_answered_and_comes_back_from_that(
+    path: Path, start: Callable[[], Store], text: str
+) -> None:
+    async with Sandbox(api_key=KEY, word_delay=0, journal=path) as sandbox:
+        if text == "fault":
+            sandbox.fault(answer={"times": 1})
+        await Client(sandbox).ask(sandbox.create_task("u", "t").id, text)
+    _, asked, unanswered = lines(path)
+    assert (asked["kind"], unanswered["kind"]) == ("user", "unanswered")
+    assert asked["message_id"] == unanswered["message_id"]
+    assert [line.text for line in start().user_messages("t")] == [text]
 
 
 def test_what_a_scenario_has_struck_survives(start: Callable[[], Store]) -> None:

@@ -11,6 +11,7 @@ from worker.sandbox.script import (
     Fail,
     Finish,
     Garbage,
+    GiveUp,
     Hush,
     Pause,
     Step,
@@ -27,6 +28,7 @@ FOUR = [
     Update("one two three four", 0.1),
 ]
 FINISH = Finish(ANSWER)
+NONE = GiveUp()
 
 
 def steps(text: str) -> list[Step]:
@@ -38,22 +40,22 @@ def steps(text: str) -> list[Step]:
     ("text", "expected"),
     [
         ("hello", [*FOUR, FINISH]),
-        ("!1011 after=2", [*FOUR[:2], Fail(INTERNAL, 1011)]),
-        ("!1008", [Close(1008)]),
-        ("!1008 status=401 after=1", [FOUR[0], Fail(UNAUTHORIZED, 1008)]),
-        ("!400", [Fail(MODERATION, 1008)]),
-        ("!error", [Fail(of_status(503), 1011)]),
-        ("!error status=429 retry_after=2", [Fail(of_status(429, 2.0), 1011)]),
-        ("!error status=404", [Fail(of_status(404), 1008)]),
+        ("!1011 after=2", [*FOUR[:2], NONE, Fail(INTERNAL, 1011)]),
+        ("!1008", [NONE, Close(1008)]),
+        ("!1008 status=401 after=1", [FOUR[0], NONE, Fail(UNAUTHORIZED, 1008)]),
+        ("!400", [NONE, Fail(MODERATION, 1008)]),
+        ("!error", [NONE, Fail(of_status(503), 1011)]),
+        ("!error status=429 retry_after=2", [NONE, Fail(of_status(429, 2.0), 1011)]),
+        ("!error status=404", [NONE, Fail(of_status(404), 1008)]),
         ("!cut", [*FOUR[:3], Drop(reset=False), FOUR[3], FINISH]),
-        ("!cut answered=no", [*FOUR[:3], Drop(reset=False)]),
+        ("!cut answered=no", [*FOUR[:3], NONE, Drop(reset=False)]),
         ("!cut after=99", [*FOUR, Drop(reset=False), FINISH]),
         ("!reset", [FOUR[0], Drop(reset=True), *FOUR[1:], FINISH]),
         ("!close code=1001 after=0", [Close(1001), *FOUR, FINISH]),
-        ("!silence", [Hush()]),
+        ("!silence", [NONE, Hush()]),
         ("!silence after=1 answered=yes", [FOUR[0], Hush(), *FOUR[1:], FINISH]),
         ("!stall seconds=2", [FOUR[0], Pause(2.0), *FOUR[1:], FINISH]),
-        ("!garbage", [FOUR[0], Garbage(), Hush()]),
+        ("!garbage", [FOUR[0], NONE, Garbage(), Hush()]),
         ("!unknown", [*FOUR, Unknown(), FINISH]),
         ("!final-only", [FINISH]),
         ("!lag", [*FOUR, FINISH]),
