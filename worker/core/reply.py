@@ -5,9 +5,11 @@ terminal reply beats any update.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, structs
 
 from worker.core import headers as h
 from worker.core.job import Address
@@ -39,11 +41,11 @@ TYPES: Mapping[ReplyKind, str] = {
 }
 
 
+_NO_MORE: Mapping[str, Any] = MappingProxyType({})
 _BEFORE_TEXT, _AFTER_TEXT = b'{"event":"%s","data":{"text":' % UPDATED.encode("ascii"), b"}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One message to the subscribers of a task.
 
     Attributes:
@@ -58,11 +60,14 @@ class Reply:
 
     kind: ReplyKind
     address: Address
-    body: bytes = field(repr=False)
+    body: bytes
     attempt: int
     seq: int
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = _NO_MORE
     on_hub: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.message_id} {self.kind}>"
 
     @property
     def routing_key(self) -> str:
@@ -84,6 +89,10 @@ class Reply:
     def terminal(self) -> bool:
         """It ends the job."""
         return self.kind in (ReplyKind.FINAL, ReplyKind.FAILED)
+
+    def readdressed(self, address: Address) -> "Reply":
+        """Return the same reply to somebody else."""
+        return structs.replace(self, address=address)
 
     @property
     def headers(self) -> dict[str, Any]:
@@ -148,7 +157,7 @@ class Replies:
     def _next(self, kind: ReplyKind, body: bytes, extra: Mapping[str, Any] | None = None) -> Reply:
         self.seq += 1
         return Reply(
-            kind, self.address, body, self.attempt, self.seq, extra or {}, on_hub=self.on_hub
+            kind, self.address, body, self.attempt, self.seq, extra or _NO_MORE, self.on_hub
         )
 
 

@@ -75,7 +75,7 @@ class Endings:
             return None
         if not (again and ending.told(received.address)):
             task_id = ending.reply.address.task_id
-            reply = replace(ending.reply, address=replace(received.address, task_id=task_id))
+            reply = ending.reply.readdressed(replace(received.address, task_id=task_id))
             await self._publisher.terminal(reply)
             self._finished.remember(reply, confirmed=True)
         return ending
