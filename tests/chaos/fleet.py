@@ -40,6 +40,8 @@ PARTITIONS = 16
 GRACE = 10.0
 LIMIT = 300.0
 """Seconds after the last job in which all must have ended."""
+WORKED = 20
+"""Jobs that must have ended between two changes: each time the fleet has settled down to work."""
 WORD_DELAY = 0.01
 SPREADING = 4
 """The first major version of RabbitMQ that moves partitions to the workers they belong to."""
@@ -100,7 +102,7 @@ class _Fleet:
                 watching = asyncio.create_task(self._watch(observer))
                 try:
                     async with asyncio.TaskGroup() as group:
-                        changing = group.create_task(self._change(workers, note))
+                        changing = group.create_task(self._change(workers, observer, note))
                         await self._ask(tasks, observer, changing)
                     await until_all_ended(observer, LIMIT)
                 finally:
@@ -161,10 +163,16 @@ class _Fleet:
             await asyncio.sleep(due - loop.time())
             await observer.publish(job, tasks[job.task or 0])
 
-    async def _change(self, workers: list[Program], note: Callable[[Event], None]) -> None:
+    async def _change(
+        self, workers: list[Program], observer: Observer, note: Callable[[Event], None]
+    ) -> None:
         """Make the changes, one after another."""
+        settled = 0
         for change in self._plan.changes:
             await self._reached[change.after].wait()
+            async with asyncio.timeout(LIMIT):
+                while len(observer.ended) < settled:  # noqa: ASYNC110  only the observer knows
+                    await asyncio.sleep(TICK)
             worker = workers[change.worker]
             began = now()
             if change.kind in SIGNALS:
@@ -174,6 +182,7 @@ class _Fleet:
             await worker.until_ready()
             note(Happened(change.number, change.kind, began, now(), WORKERS[change.worker]))
             self._changed += 1
+            settled = len(observer.ended) + WORKED
 
     async def _watch(self, observer: Observer) -> None:
         began = now()

@@ -79,7 +79,11 @@ async def test_one_that_cannot_be_made_leaves_those_made_with_it_alone(
 
 
 async def test_a_lease_queue_that_somebody_deleted_is_made_again(
-    amqp_url: str, watched: Broker, choice: Choice, monkeypatch: pytest.MonkeyPatch
+    amqp_url: str,
+    watched: Broker,
+    choice: Choice,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(leases, "secrets", SimpleNamespace(token_hex=lambda _: WORD))
     repaired, worker_id = list[Session](), unique("worker")
@@ -100,6 +104,7 @@ async def test_a_lease_queue_that_somebody_deleted_is_made_again(
                 await ready(others)
                 assert all(await standing(watched, *more))
     assert repaired == [session]
+    assert "exchange of task" not in caplog.text
 
 
 async def test_idle_ones_are_given_up_and_with_the_last_its_lease_queue(

@@ -116,7 +116,7 @@ class Outbox:
         await self._begin()
         while await self._due():
             await self._publisher.ready()
-            if self._waiting:
+            while self._waiting and self._publisher.possible and self._early() <= 0:
                 update = self._waiting.pop(0)
                 self._size -= len(update.literal)
                 self._publish(update)

@@ -1,6 +1,7 @@
 """Acks leave together, in order, and only while that can do no harm."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +10,9 @@ from aiormq.abc import ChannelFrame
 from pamqp import commands as spec
 from pamqp import frame
 
+from tests.conformance.script import PATIENCE
 from worker.amqp.acks import Acks
+from worker.amqp.ledger import Ledger
 from worker.amqp.loss import Loss
 from worker.amqp.session import Channel
 
@@ -29,8 +32,8 @@ class Wire:
         self.channels[NUMBER] = raw
         self.loss = Loss()
         self.settled: dict[int, bool] = {}
-        channel = Channel(cast(Any, None), cast(Any, raw), self.loss)
-        self.acks = Acks(channel, self.settled.__setitem__)
+        self.channel = Channel(cast(Any, None), cast(Any, raw), self.loss)
+        self.acks = Acks(self.channel, self.settled.__setitem__)
 
     def fill(self) -> None:
         """Have no room for more."""
@@ -127,3 +130,46 @@ async def test_what_has_no_room_when_the_channel_is_lost_is_given_up(wire: Wire)
     assert wire.written() == []
     await asyncio.sleep(0)
     assert wire.queue.empty()
+
+
+@pytest.fixture
+def ledger(wire: Wire) -> Ledger:
+    """Keep account of three deliveries."""
+    ledger = Ledger(wire.channel, time.monotonic)
+    for tag in (1, 2, 3):
+        ledger.enter(tag)
+    return ledger
+
+
+async def test_a_channel_is_not_over_until_its_acks_have_left(wire: Wire, ledger: Ledger) -> None:
+    wire.fill()
+    ledger.ack(1)
+    ledger.recall()
+    await asyncio.sleep(0)
+    assert not ledger.over.is_set()
+    assert not ledger.acked
+    wire.written()
+    async with asyncio.timeout(PATIENCE):
+        await ledger.over.wait()
+    assert wire.written() == [[1]]
+    assert ledger.acked
+
+
+async def test_nothing_is_acked_that_is_over(wire: Wire, ledger: Ledger) -> None:
+    wire.loss.tell("the broker fell silent")
+    ledger.ack(1)
+    await asyncio.sleep(0)
+    assert wire.written() == []
+
+
+async def test_nothing_begins_because_acks_left_with_the_channel(
+    wire: Wire, ledger: Ledger
+) -> None:
+    settled = list[int]()
+    ledger.on_settled = settled.append
+    ledger.ack(1)
+    await asyncio.sleep(0)
+    ledger.ack(2)
+    wire.loss.tell("closed by us")
+    assert wire.written() == [[1], [2]]
+    assert settled == [1]
