@@ -41,8 +41,9 @@ async def connect_proxy() -> AsyncIterator[int]:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pass_on(reader, to_them))
                 both.create_task(_pass_on(theirs, writer))
-        except* OSError:
-            await reset(reader, writer)
+        except* (OSError, RuntimeError):  # uvloop's word for a connection that is closed
+            if not writer.transport.is_closing():
+                await reset(reader, writer)
         finally:
             to_them.transport.abort()
 

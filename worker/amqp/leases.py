@@ -47,7 +47,6 @@ class Lease:
         leaving: it is being given up; what is wanted meanwhile is made after that.
         alone: it is made by itself: together with others it would not do.
         tries: how often that was in vain.
-        settled: set while nothing is to be waited for: it is bound, or could not be made.
     """
 
     network: str
@@ -61,7 +60,7 @@ class Lease:
     alone: bool = False
     tries: int = 0
     backoff: Backoff = field(default_factory=Backoff)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _awaited: asyncio.Future[None] | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -76,13 +75,21 @@ class Lease:
         """Begin to wait for it."""
         self.wanted, self.tries = True, 0
         self.backoff.reset()
-        self.settled.clear()
 
     def settle(self, *, bound: bool) -> None:
         """Wait for it no longer."""
         self.wanted, self.bound = False, bound
         self.alone = self.alone and not bound
-        self.settled.set()
+        if self._awaited is not None:
+            self._awaited.set_result(None)
+            self._awaited = None
+
+    async def settled(self) -> None:
+        """Return once nothing is to be waited for: it is bound, or could not be made."""
+        while self.wanted:
+            # No event: there is a lease for every task of the last quarter of an hour.
+            self._awaited = self._awaited or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._awaited)
 
 
 class Leases:

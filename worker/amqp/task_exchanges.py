@@ -75,9 +75,9 @@ class LeasedTaskExchanges:
 
     async def ensured(self, lease: Lease) -> None:
         """Return once a lease that is held is bound, or could not be made; at once if it is."""
-        while not (lease.settled.is_set() and self._up.is_set()):
+        while lease.wanted or not self._up.is_set():
             await self._up.wait()
-            await lease.settled.wait()
+            await lease.settled()
 
     async def run(self) -> None:
         """Make what is wanted, again after a loss, and give up what is idle, until cancelled."""

@@ -42,7 +42,7 @@ async def test_what_is_wanted_is_made_in_order_and_not_too_much_at_once(leases: 
     assert leases.next() == all_[:AT_ONCE]
     assert leases.next() == all_[AT_ONCE:]
     assert leases.next() == []
-    assert not any(lease.settled.is_set() for lease in all_)
+    assert all(lease.wanted for lease in all_)
 
 
 async def test_what_is_wanted_by_many_is_made_once(leases: Leases) -> None:
@@ -58,7 +58,7 @@ async def test_what_nobody_wants_any_more_is_not_made(leases: Leases) -> None:
     lease, other = wanted(leases, "gone", "other")
     lease.users -= 1
     assert leases.next() == [other]
-    assert lease.settled.is_set()
+    assert not lease.wanted
     wanted(leases, "gone")
     assert leases.next() == [lease]
 
@@ -137,7 +137,7 @@ async def test_what_is_wanted_while_it_is_given_up_is_made_after_that_and_once(
     assert lease.queue is not None
     with suppress(LinkLost), leases.leaving(lease.queue, [lease]):
         assert wanted(leases, "t", "t") == [lease, lease]
-        assert not lease.settled.is_set()
+        assert lease.wanted
         assert leases.next() == []
         raise LinkLost("whatever became of it")
     assert leases.next() == [lease]
@@ -155,6 +155,6 @@ async def test_after_a_loss_what_is_held_is_wanted_again_and_all_else_is_forgott
     leases.forget()
     assert leases.next() == [held]
     assert held.queue is not before
-    assert not held.settled.is_set()
+    assert held.wanted
     assert leases.of("default", "idle") is not idle
     assert leases.of("default", "under way") is under_way
