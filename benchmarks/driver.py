@@ -117,7 +117,8 @@ class Driver:
         for place in range(load.jobs):
             Driver._numbers += 1
             token = token_of(Driver._numbers)
-            task_id = self._way.task_id(Driver._numbers, place)
+            number = Driver._numbers - load.jobs if load.again else Driver._numbers
+            task_id = self._way.task_id(number, place)
             key = f"default.bench.{task_id}"
             jobs[token.encode()] = Job(f"{key}.update".encode(), f"{key}.final".encode())
             text = load.stream.request(token)

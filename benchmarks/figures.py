@@ -66,6 +66,15 @@ def _split(spent: Callable[[Outcome], float], *, per_job: bool) -> Callable[[Rou
     return read
 
 
+def _turn(each: Round) -> float | None:
+    """Return what the next message of a task costs beside its updates, in ms."""
+    update = UPDATE.read(each)
+    if update is None or "turns" not in each:
+        return None
+    turns = each["turns"]
+    return (turns.cpu * 1e3 - update * turns.updates / 1e3) / turns.jobs
+
+
 def _own(outcome: Outcome) -> float:
     return outcome.cpu
 
@@ -93,6 +102,7 @@ PEAK = Metric(
 )
 UPDATE = Metric("CPU us per update (split)", "jobs", _split(_own, per_job=False), 1)
 JOB = Metric("CPU ms per job (split)", "jobs", _split(_own, per_job=True), 2)
+TURN = Metric("CPU ms per next message of a task", "jobs", _turn, 2)
 BROKER_UPDATE = Metric("broker's CPU us per update", "jobs", _split(_brokers, per_job=False), 1)
 BROKER_JOB = Metric("broker's CPU ms per job", "jobs", _split(_brokers, per_job=True), 2)
 SINGLE = Metric("updates/s, one conversation", "single", _of("single", _rate), 0, True)
@@ -109,7 +119,7 @@ MEMORY = Metric(
     1,
 )
 METRICS = (
-    *(RATE, CPU, PEAK, UPDATE, JOB, BROKER_UPDATE, BROKER_JOB, SINGLE),
+    *(RATE, CPU, PEAK, UPDATE, JOB, TURN, BROKER_UPDATE, BROKER_JOB, SINGLE),
     *(P50_2K, P99_2K, CPU_2K, P50_4K, P99_4K, CPU_4K),
     MEMORY,
 )

@@ -52,6 +52,7 @@ class Load:
         at_once: how many are published before the first is answered; each answer lets one follow.
         ramp: seconds over which these first ones are spread.
         pace: the ``aui-updates`` header, for workers that know it.
+        again: each job is the next of a task that the load before had, at least as large.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Load:
     at_once: int
     ramp: float = 0.0
     pace: str = ""
+    again: bool = False
 
     @property
     def updates(self) -> int:

@@ -16,6 +16,7 @@ class Plan:
         warm_up: before anything is measured.
         throughput: many updates a job, as fast as they are taken.
         jobs: few updates a job, for what a job costs beside them.
+        turns: the same once more, as the next messages of the same tasks.
         single: one conversation after another.
         latency: paced answers, 2,000 and 4,000 updates a second.
         memory: conversations that are open and silent.
@@ -24,6 +25,7 @@ class Plan:
     warm_up: Load
     throughput: Load
     jobs: Load
+    turns: Load
     single: Load
     latency: tuple[Load, ...]
     memory: Load
@@ -31,14 +33,14 @@ class Plan:
     @property
     def tasks(self) -> int:
         """How many tasks one load has at most."""
-        loads = (self.throughput, self.jobs, self.single, *self.latency, self.memory)
+        loads = (self.throughput, self.jobs, self.turns, self.single, *self.latency, self.memory)
         return max(load.jobs for load in loads)
 
     def loads(self, sections: frozenset[str]) -> list[Load]:
         """Return the loads of some sections, but for ``memory``, which needs its own process."""
         by_section = {
             "throughput": [self.throughput],
-            "jobs": [self.throughput, self.jobs],
+            "jobs": [self.throughput, self.jobs, self.turns],
             "single": [self.single],
             "latency": list(self.latency),
         }
@@ -52,6 +54,7 @@ FULL = Plan(
     warm_up=Load("warm-up", 40, Stream(50), 40),
     throughput=Load("throughput", 200, Stream(50), 200),
     jobs=Load("jobs", 1000, Stream(2), 1000),
+    turns=Load("turns", 400, Stream(2), 400, again=True),
     single=Load("single", 40, Stream(50), 1),
     latency=(
         Load("latency 2,000/s", 100, Stream(60, interval=0.05), 100, ramp=1.0),
@@ -64,6 +67,7 @@ QUICK = Plan(
     warm_up=Load("warm-up", 5, Stream(10), 5),
     throughput=Load("throughput", 20, Stream(50), 20),
     jobs=Load("jobs", 50, Stream(2), 50),
+    turns=Load("turns", 50, Stream(2), 50, again=True),
     single=Load("single", 5, Stream(50), 1),
     latency=(
         Load("latency 2,000/s", 10, Stream(10, interval=0.05), 10, ramp=0.1),
