@@ -142,7 +142,8 @@ class Rest:
                 body = self._redactor.data(await _read(response))
         except (httpx.TimeoutException, TimeoutError) as error:
             raise _failed(Source.IDLE_TIMEOUT, described(error, self._redactor)) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, AttributeError, RuntimeError) as error:
+            # The last two: anyio asks a connection for its socket that is lost already (uvloop).
             raise _failed(Source.CONNECTION_FAILED, described(error, self._redactor)) from None
         if response.is_success:
             return body

@@ -123,7 +123,8 @@ class Sessions:
                     self._redactor,
                 )
             )
-        except (OSError, WebSocketException, ValueError, ImportError) as error:
+        except (OSError, WebSocketException, ValueError, ImportError, RuntimeError) as error:
+            # RuntimeError: what uvloop says of a connection that is lost already.
             turn.ended(Source.CONNECTION_FAILED, detail=described(error, self._redactor))
         return None
 

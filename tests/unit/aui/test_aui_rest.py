@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from tests.unit.aui.servers import (
@@ -300,3 +301,22 @@ async def test_a_body_beyond_all_measure_is_not_read_to_its_end(
     async with served(endless) as (rest, _), asyncio.timeout(5.0):
         verdict = await refused(rest, CALLS["task_messages"])
     assert (verdict.kind, verdict.reason) == (Kind.REJECTED, "reply_too_large")
+
+
+@pytest.mark.parametrize("stumble", [AttributeError("getpeername"), RuntimeError("closed")])
+async def test_what_the_library_stumbles_over_is_a_connection_that_failed(
+    stumble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks a connection for its socket that was lost as soon as it was made."""
+
+    async def handle(*_: object) -> httpx.Response:
+        raise stumble
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
+    rest = Rest(Network("default", KEY, "http://127.0.0.1:9/api"), 5.0, 5.0, REDACTOR)
+    for call in CALLS.values():
+        with pytest.raises(AgentUnavailable) as caught:
+            await call(rest)
+        verdict = caught.value.verdict
+        assert (verdict.kind, verdict.reason) == (Kind.INTERRUPTED, "connection_failed")
+    await rest.aclose()

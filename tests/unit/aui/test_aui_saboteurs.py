@@ -9,15 +9,18 @@ from websockets.frames import Frame, Opcode
 
 from tests.conformance.script import PATIENCE, failing, final, updating
 from tests.unit.aui.servers import (
+    KEY,
     Answer,
     never,
     raw_server,
     reset,
+    reset_socket,
     saying,
     upgraded,
     websocket_server,
 )
 from tests.unit.aui.talk import MAX_BYTES, hear, keeping, request_of, sessions_of, talk
+from worker.aui.network import Network
 from worker.aui.timeouts import Timeouts
 from worker.core.verdict import COMPLETED, Kind, Source
 
@@ -279,3 +282,15 @@ async def test_a_probe_whose_ping_is_answered_by_a_close_has_failed() -> None:
     async with upgraded(answer) as server, sessions_of(server.network()) as sessions:
         verdict = await sessions.probe()
     assert (verdict.reason, verdict.close_code) == ("try_again_later", 1013)
+
+
+async def test_connections_that_are_reset_as_soon_as_they_are_made_are_none() -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reset_socket(writer.transport)
+
+    listener = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    network = Network("default", KEY, f"http://127.0.0.1:{port}/api")
+    async with listener, sessions_of(network) as sessions:
+        heard = await asyncio.gather(*(hear(sessions) for _ in range(50)))
+    assert {one.verdict.reason for one in heard} == {"connection_failed"}
