@@ -4,8 +4,8 @@ Whoever works over a :class:`Session` or a :class:`Channel` is told of its loss,
 the reason, and never finds it mended behind its back.
 """
 
-import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -131,9 +131,9 @@ class Session:
             raw = (await self.channel(confirms=False)).raw
         except LinkLost:
             return
-        now = asyncio.get_running_loop().time
         ask = partial(raw.basic_qos, prefetch_count=0)
-        self.pulse = Pulse(lambda: guarded(ask()), self.lost.tell, heartbeat, now)
+        # Not the event loop's clock: uvloop's stands still while callbacks run.
+        self.pulse = Pulse(lambda: guarded(ask()), self.lost.tell, heartbeat, time.monotonic)
         await self.pulse.run()
 
     async def close(self) -> None:
