@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,7 +41,7 @@ PARTITIONS = 16
 GRACE = 10.0
 LIMIT = 300.0
 """Seconds after the last job in which all must have ended."""
-WORKED = 20
+WORKED = 10
 """Jobs that must have ended between two changes: each time the fleet has settled down to work."""
 WORD_DELAY = 0.01
 SPREADING = 4
@@ -94,7 +95,13 @@ class _Fleet:
         self._url = url
         self._tell = tell
         self._reached = {change.after: asyncio.Event() for change in plan.changes}
-        self._changed = 0
+        # No change begins before the one before it is over, and half of the jobs between them are
+        # kept for that time: however slow a change is, there is work after it.
+        self._over = {change.number: asyncio.Event() for change in plan.changes}
+        self._pauses = {
+            (one.after + other.after) // 2: self._over[one.number]
+            for one, other in pairwise(plan.changes)
+        }
 
     async def play(self) -> list[str]:
         with event_log(self._directory) as note:
@@ -155,6 +162,8 @@ class _Fleet:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for job in self._plan.asked.jobs:
+            if job.number in self._pauses:
+                await self._pauses[job.number].wait()
             if job.number in self._reached:
                 self._reached[job.number].set()
             if job.number == self._plan.whole_from:
@@ -181,16 +190,17 @@ class _Fleet:
             await worker.start()
             await worker.until_ready()
             note(Happened(change.number, change.kind, began, now(), WORKERS[change.worker]))
-            self._changed += 1
+            self._over[change.number].set()
             settled = len(observer.ended) + WORKED
 
     async def _watch(self, observer: Observer) -> None:
         began = now()
         while True:
+            changed = sum(over.is_set() for over in self._over.values())
             self._tell(
                 f"{now() - began:4.0f} s  {len(observer.accepted)} of"
                 f" {len(self._plan.asked.jobs)} jobs accepted, {len(observer.ended)} ended,"
-                f" {self._changed} of {len(self._plan.changes)} changes"
+                f" {changed} of {len(self._over)} changes"
             )
             await asyncio.sleep(TICK)
 

@@ -1,12 +1,15 @@
 """Another number of partitions, on a real RabbitMQ: no job is lost, run twice or forgotten."""
 
+import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from broker import Broker
 from harness import CANARY, TERMINAL, Bench, bench, settings, working
 from programs import environment, finished
 
@@ -24,6 +27,16 @@ from worker.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 MOST = 8
+
+
+@pytest.fixture(scope="module")
+def amqp_url(broker: Broker) -> Iterator[str]:
+    """Lend a virtual host of the module's own: nothing is changed while any worker is connected."""
+    name, where = f"v{uuid.uuid4().hex[:8]}", urlsplit(broker.url)
+    broker.ctl("add_vhost", name)
+    broker.ctl("set_permissions", "-p", name, where.username or "guest", ".*", ".*", ".*")
+    yield f"amqp://{where.netloc}/{name}"
+    broker.ctl("delete_vhost", name)
 
 
 @pytest.fixture

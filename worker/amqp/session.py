@@ -4,6 +4,7 @@ Whoever works over a :class:`Session` or a :class:`Channel` is told of its loss,
 the reason, and never finds it mended behind its back.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -42,10 +43,15 @@ class Channel:
         Acks that were sent before reach the broker first: they leave over the same queue.
         """
         self.lost.tell("closed by us")
+        closing = asyncio.create_task(guarded(self.pika.close()))
         try:
-            await guarded(self.pika.close())
+            await asyncio.shield(closing)
         except LinkLost:
             log.debug("channel was gone before it was closed")
+        finally:
+            # Cut short, the library would send another close, for which the broker ends the
+            # whole connection, and forgets acks that it has not come to yet.
+            await asyncio.wait({closing})
 
 
 class Session:
@@ -106,6 +112,9 @@ class Session:
             raise LinkLost(self.lost.why or "lost")
         pika = await self.lost.ends(guarded(self._open(confirms)))
         raw = await guarded(pika.get_underlay_channel())
+        # The library reads a connection no further while ten frames of one channel wait: what the
+        # broker answers would stay behind a thousand deliveries. The prefetch bounds them.
+        raw.frames._maxsize = 0  # type: ignore[attr-defined]  # noqa: SLF001
         loss = Loss()
 
         def closed(_: object, error: BaseException | None) -> None:

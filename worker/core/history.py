@@ -8,6 +8,7 @@ what was said before the *anchor* cannot be ours.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from worker.core.said import Said
 from worker.core.verdict import Source, Verdict
@@ -83,6 +84,7 @@ def look(
     claimed: Collection[str] = (),
     *,
     twin_behind: bool = False,
+    behind: Sequence[str] = (),
 ) -> Seen:
     """Look for a message of ours, and its answer, in a task's history.
 
@@ -93,21 +95,23 @@ def look(
         claimed: ids of user messages that belong to earlier jobs.
         twin_behind: a later job with the same text may have been sent, too: the first such
             message is ours then, and otherwise the last.
+        behind: the texts of the later jobs that may have been sent, too, in their order: an ack
+            gets lost after the next job was begun, and then all of them come again.
     """
-    behind = _behind(history, anchor.previous)
-    exact = behind is not None or anchor.sent is not None
+    final = _behind(history, anchor.previous)
+    exact = final is not None or anchor.sent is not None
     # What the history shows in its order needs no comparison of times, which may be cut to seconds.
-    bound = anchor.not_before if behind is None else None
-    ambiguous = behind is None and bound is None
-    newest = _last_run(history, text)
+    bound = anchor.not_before if final is None else None
+    ambiguous = final is None and bound is None
+    newest, end = _last_run(history, text, behind)
     first = newest
-    if behind is not None:
-        first = behind
+    if final is not None:
+        first = final
     elif exact or (anchor.copy and not ambiguous):
         first = 0
     ours = [
         place
-        for place in range(first, len(history))
+        for place in range(first, len(history) if exact else end)
         if history[place].by_user
         and same_text(history[place].text, text)
         and history[place].id not in claimed
@@ -168,15 +172,30 @@ def _behind(history: Sequence[Said], previous: Previous | None) -> int | None:
     return next((n for n, said in enumerate(history, 1) if said.id == previous.id), None)
 
 
-def _last_run(history: Sequence[Said], text: str) -> int:
-    """Return where the last things the user said begin to be our text: the end, if they are not."""
-    first = len(history)
-    for place in range(len(history) - 1, -1, -1):
-        if history[place].by_user:
-            if not same_text(history[place].text, text):
-                break
-            first = place
-    return first
+def _last_run(history: Sequence[Said], text: str, behind: Sequence[str]) -> tuple[int, int]:
+    """Return where the last things the user said begin and end to be our text.
+
+    What the jobs behind ours have said after it does not count. Both are the end of the history
+    where our text is not found so.
+    """
+    said = [place for place, one in enumerate(history) if one.by_user]
+    runs = [list(run) for _, run in groupby(said, key=lambda place: _words(history[place].text))]
+    for count in range(len(behind), -1, -1):
+        wanted = [
+            (words, len(list(run))) for words, run in groupby([text, *behind[:count]], _words)
+        ]
+        last = runs[len(runs) - len(wanted) :] if len(wanted) <= len(runs) else []
+        if len(last) == len(wanted) and all(
+            _words(history[run[0]].text) == words and len(run) >= least
+            for run, (words, least) in zip(last, wanted, strict=True)
+        ):
+            end = last[1][0] if len(last) > 1 else len(history)
+            return last[0][0], end
+    return len(history), len(history)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 def _since(said: Said, bound: float | None, *, newest: bool) -> bool:

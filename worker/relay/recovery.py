@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.core.asked import Asked
 from worker.core.brownout import State
@@ -49,6 +49,7 @@ class Recovery:
         visit: Visit,
         ends_at: float,
         twin_behind: Callable[[], bool] = lambda: False,
+        behind: Callable[[], Sequence[str]] = tuple,
     ) -> Said | Verdict | None:
         """Look for the answer for as long as it may still come.
 
@@ -59,6 +60,7 @@ class Recovery:
             visit: the job's visit at the gate: it is postponed when its network goes out.
             ends_at: monotonic time at which the job's time is over.
             twin_behind: tells whether a later job with the same text may have been sent, too.
+            behind: tells the texts of the later jobs that may have been sent, too.
 
         Returns:
             the answer; or a verdict, if the history was not to be had, which is no licence to
@@ -68,7 +70,7 @@ class Recovery:
         pause = FIRST_PAUSE
         while True:
             try:
-                seen = await self._look(job, task_id, asked, twin_behind)
+                seen = await self._look(job, task_id, asked, twin_behind, behind)
             except AgentUnavailable as error:
                 return error.verdict
             asked.ours |= seen.ours
@@ -91,14 +93,21 @@ class Recovery:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _look(
-        self, job: Job, task_id: str, asked: Asked, twin_behind: Callable[[], bool]
+        self,
+        job: Job,
+        task_id: str,
+        asked: Asked,
+        twin_behind: Callable[[], bool],
+        behind: Callable[[], Sequence[str]],
     ) -> Seen:
         network = job.address.network
         async with self._looking:
             history = await self._agents[network].task_messages(task_id)
         account = self._memory.of(network, task_id)
         anchor = Anchor(account.previous, asked.sent, job.published_at, job.copied)
-        return look(history, job.text, anchor, account.claimed, twin_behind=twin_behind())
+        return look(
+            history, job.text, anchor, account.claimed, twin_behind=twin_behind(), behind=behind()
+        )
 
     def _found(self, job: Job, seen: Seen, answer: Said) -> Said:
         self.counts["recovered"] += 1

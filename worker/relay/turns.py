@@ -139,8 +139,11 @@ class Turns:
         def twin_behind() -> bool:
             return _twin(work.received, work.behind)
 
+        def behind() -> list[str]:
+            return _sent_behind(work.behind)
+
         return await self._recovery.find(
-            work.job, work.task_id, work.asked, visit, ends_at, twin_behind
+            work.job, work.task_id, work.asked, visit, ends_at, twin_behind, behind
         )
 
     async def _converse(self, work: "_Work", deadline: float) -> Turn:
@@ -183,6 +186,16 @@ def _recovered(answer: Said, work: _Work) -> Verdict:
     progress.text, progress.recovered = answer.text, True
     progress.note(work.replies.attempt, "looking", COMPLETED)
     return COMPLETED
+
+
+def _sent_behind(behind: Sequence[Received]) -> list[str]:
+    """Return the texts of the jobs behind it that may have been sent, too."""
+    texts = []
+    for other in behind:
+        if other.job is None or not other.job.maybe_sent:
+            break
+        texts.append(other.job.text)
+    return texts
 
 
 def _twin(received: Received, behind: Sequence[Received]) -> bool:

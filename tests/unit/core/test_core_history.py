@@ -453,3 +453,23 @@ def test_who_was_told_that_it_failed_looks_for_less_long(
 def test_an_answer_is_awaited_longer_than_a_message() -> None:
     assert Patience(answer=2.0, absence=2.0) == TOLD
     assert Patience(answer=30.0, absence=5.0) == UNTOLD
+
+
+@pytest.mark.parametrize(
+    ("history", "behind", "seen"),
+    [
+        ("u:yes a:A1 u:no a:A2", ["no"], "A1 to u1"),
+        ("u:yes a:A1 u:no", ["no"], "A1 to u1"),
+        ("u:yes a:A1", ["no"], "A1 to u1"),
+        ("u:yes a:A1 u:no a:A2 u:so a:A3", ["no", "so"], "A1 to u1"),
+        ("u:yes a:A1 u:no a:A2", ["no", "so"], "A1 to u1"),
+        ("u:yes a:A1 u:so a:A2", ["no"], "absent"),
+        ("u:yes a:A1 u:no a:A2", [], "absent"),
+    ],
+)
+def test_what_the_jobs_behind_it_said_since_does_not_hide_it(
+    history: str, behind: list[str], seen: str
+) -> None:
+    """An ack got lost after the next job was begun: all of them come again, without a time."""
+    anchor = Anchor(None, None, None, False)
+    assert seen in told(look(said(history), "yes", anchor, behind=behind))

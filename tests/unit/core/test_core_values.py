@@ -6,9 +6,12 @@ import pkgutil
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from worker import core
 from worker.core.asked import Asked
+from worker.core.reply import Reply
+from worker.core.update import Update
 
 MODULES = [
     importlib.import_module(f"worker.core.{module.name}")
@@ -35,4 +38,10 @@ def test_a_value_never_changes(kind: Any) -> None:
 
 
 def test_the_core_is_made_of_values() -> None:
-    assert {"Job", "Reply", "Verdict", "Envelope"} <= {kind.__name__ for kind in VALUES}
+    assert {"Job", "Verdict", "Envelope"} <= {kind.__name__ for kind in VALUES}
+
+
+@pytest.mark.parametrize("kind", [Reply, Update])
+def test_what_is_made_for_each_update_never_changes_either(kind: type[Struct]) -> None:
+    assert kind.__struct_config__.frozen
+    assert "__dict__" not in dir(kind)
