@@ -19,7 +19,18 @@ from disturbances import Parties, disturb
 from fault_proxy import FaultProxy
 from observer import DEAD, Observer
 from processes import PrivateBroker, Program, environment, private_broker
-from records import EVENTS, JOURNAL, Event, EventLog, Exit, Left, Vitals, now, read_evidence
+from records import (
+    EVENTS,
+    JOURNAL,
+    LOGS,
+    Event,
+    EventLog,
+    Exit,
+    Left,
+    Vitals,
+    now,
+    read_evidence,
+)
 from report import Report
 from schedule import Plan, PlannedFault
 from vitals import memory, recovery, rss_bytes
@@ -92,7 +103,9 @@ def client_quiet() -> Iterator[None]:
 
 @contextmanager
 def event_log(directory: Path) -> Iterator[Callable[[Event], None]]:
-    """Write events to a file in a directory."""
+    """Write events to a file in a directory, in which nothing of an earlier run is left."""
+    for old in (directory / JOURNAL, *directory.glob(LOGS)):
+        old.unlink(missing_ok=True)
     with (directory / EVENTS).open("w") as file:
         yield EventLog(file).write
 
