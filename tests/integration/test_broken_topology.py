@@ -25,9 +25,10 @@ async def test_cuts_in_mid_stream_lose_no_job_and_no_order(
         FaultProxy(amqp_url) as proxy,
         working(settings(proxy.url, sandbox, at.network)),
     ):
-        hub = await at.hub()
-        jobs = [await at.say(task.id, STREAM) for task in tasks]
+        hub, jobs = await at.hub(), []
         for _ in range(3):
+            # New ones each time: a slow machine may have done with the others while it was cut off.
+            jobs += [await at.say(task.id, STREAM) for task in tasks]
             await more(hub, 40)
             proxy.cut()
             await proxy.reached()
