@@ -324,6 +324,10 @@ class FakeHold:
     owner: FakeTaskExchanges
     key: tuple[str, str]
 
+    @property
+    def stands(self) -> bool:
+        return self.key in self.owner.standing
+
     async def ready(self) -> None:
         await self.owner.make(self.key)
 

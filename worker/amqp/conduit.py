@@ -68,6 +68,8 @@ class Conduit:
 
     async def ready(self) -> Publishing:
         """Wait until there is a channel and the broker takes publishes; return what to use."""
+        if self.current is not None and self._flowing():
+            return self.current
         backoff = Backoff()
         while True:
             try:
@@ -115,6 +117,9 @@ class Conduit:
         current = self.current
         if current is None or not current.room:
             return False
+        return self._flowing()
+
+    def _flowing(self) -> bool:
         now = monotonic()
         if now - self._looked >= LOOK:
             self._looked, self._flows = now, not self.held_up

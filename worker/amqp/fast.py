@@ -9,14 +9,13 @@ import time
 from collections import deque
 from uuid import uuid4
 
-from aio_pika import Message
 from aio_pika.exceptions import DeliveryError
 from aiormq import Channel as RawChannel
 from aiormq.abc import ChannelFrame
 from aiormq.exceptions import ChannelInvalidStateError
 
 from worker.amqp.frames import Route, Wire
-from worker.amqp.messages import reply_message
+from worker.amqp.messages import Outgoing, properties_of
 from worker.amqp.publishing import Where
 from worker.amqp.session import Channel
 from worker.amqp.tally import Tally
@@ -65,9 +64,9 @@ class FastPublishing:
         self.tally.sent()
         self._send(frames, self._updates)
 
-    async def publish(self, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def publish(self, exchange: str, key: str, message: Outgoing, *, mandatory: bool) -> None:
         """Publish a message; returns when the broker has confirmed it."""
-        raw, properties = self._raw, message.properties
+        raw, properties = self._raw, properties_of(message)
         properties.message_id = message_id = properties.message_id or uuid4().hex
         frames = self._wire.publish(exchange, key, properties, message.body, mandatory=mandatory)
         if raw.is_closed:
@@ -104,7 +103,7 @@ class FastPublishing:
         """Make the frames of an attempt ready; its address is kept too, lest its id be reused."""
         while len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
-        route = Route(self._wire, *where(reply), reply_message(reply).properties)
+        route = Route(self._wire, *where(reply), properties_of(reply))
         kept = self._routes[id(reply.address)] = reply.address, reply.attempt, route
         return kept
 

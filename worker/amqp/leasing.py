@@ -13,6 +13,7 @@ from aiormq.abc import AbstractChannel, ChannelFrame
 from pamqp.base import Frame
 from pamqp.constants import FRAME_END_CHAR, FRAME_METHOD
 
+from worker.amqp.encoding import short
 from worker.amqp.guard import guarded
 from worker.amqp.leases import Lease, LeaseQueue
 from worker.amqp.session import Channel
@@ -105,24 +106,18 @@ def frames(channel: int, queues: Sequence[LeaseQueue], leases: Sequence[Lease]) 
         written.append(FRAME_END_CHAR)
 
     written: list[bytes] = []
-    hub, key = _text(HUB), _text(LEASE_KEY)
+    hub, key = short(HUB), short(LEASE_KEY)
     for queue in queues:
-        method(spec.Queue.Declare, _text(queue.name), _EXCLUSIVE_NOWAIT, _NO_ARGUMENTS)
+        method(spec.Queue.Declare, short(queue.name), _EXCLUSIVE_NOWAIT, _NO_ARGUMENTS)
     for lease in leases:
         spec_of = task_exchange(lease.task_id)
-        name, kind = _text(spec_of.name), _text(spec_of.type)
+        name, kind = short(spec_of.name), short(spec_of.type)
         method(spec.Exchange.Declare, name, kind, _AUTO_DELETE_NOWAIT, _NO_ARGUMENTS)
-        method(spec.Queue.Bind, _text(_queue(lease)), name, key, _NOWAIT, _NO_ARGUMENTS)
+        method(spec.Queue.Bind, short(_queue(lease)), name, key, _NOWAIT, _NO_ARGUMENTS)
         if lease is not leases[-1]:
-            to = _text(task_key(lease.network, lease.task_id))
+            to = short(task_key(lease.network, lease.task_id))
             method(spec.Exchange.Bind, name, hub, to, _NOWAIT, _NO_ARGUMENTS)
     return written
-
-
-def _text(text: str) -> bytes:
-    """Write a short string: its length in one octet, and it."""
-    octets = text.encode()
-    return bytes((len(octets),)) + octets
 
 
 def _queue(lease: Lease) -> str:

@@ -1,10 +1,10 @@
 """Turns replies and copies into AMQP messages, and deliveries into envelopes."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aio_pika import DeliveryMode, Message
+from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from worker.core.envelope import Envelope, Properties
@@ -14,20 +14,36 @@ JSON = "application/json"
 APP_ID = "aui-worker"
 
 
-def reply_message(reply: Reply, extra: Mapping[str, Any] | None = None) -> Message:
-    """Return the message that carries a reply; updates are transient, all else persistent."""
+Outgoing = Message | Reply
+"""What is published: a reply, or any other message."""
+
+
+def message_of(outgoing: Outgoing) -> Message:
+    """Return the message to publish; of replies updates are transient, all else persistent."""
+    if isinstance(outgoing, Message):
+        return outgoing
+    return Message(outgoing.body, type=outgoing.type, **_reply_fields(outgoing))
+
+
+def properties_of(outgoing: Outgoing) -> spec.Basic.Properties:
+    """Return the properties of that message; for a reply, without the message."""
+    if isinstance(outgoing, Message):
+        return outgoing.properties
+    return spec.Basic.Properties(message_type=outgoing.type, **_reply_fields(outgoing))
+
+
+def _reply_fields(reply: Reply) -> dict[str, Any]:
     transient = reply.kind is ReplyKind.UPDATE
-    return Message(
-        reply.body,
-        headers={**reply.headers, **(extra or {})},
-        content_type=JSON,
-        delivery_mode=DeliveryMode.NOT_PERSISTENT if transient else DeliveryMode.PERSISTENT,
-        correlation_id=reply.address.correlation_id,
-        message_id=reply.message_id,
-        timestamp=datetime.now(UTC),
-        type=reply.type,
-        app_id=APP_ID,
-    )
+    return {
+        "headers": reply.headers,
+        "content_type": JSON,
+        "delivery_mode": DeliveryMode.NOT_PERSISTENT if transient else DeliveryMode.PERSISTENT,
+        "priority": 0,
+        "correlation_id": reply.address.correlation_id,
+        "message_id": reply.message_id,
+        "timestamp": datetime.now(UTC),
+        "app_id": APP_ID,
+    }
 
 
 def copy_message(body: bytes, properties: Properties) -> Message:

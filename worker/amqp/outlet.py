@@ -9,7 +9,6 @@ import logging
 from dataclasses import dataclass
 from enum import Enum
 
-from aio_pika import Message
 from aio_pika.exceptions import DeliveryError, PublishError
 
 from worker.amqp.alone import Alone
@@ -18,6 +17,7 @@ from worker.amqp.choice import PLAIN, Choice
 from worker.amqp.conduit import PUBLISH_TIMEOUT, STALLED, WINDOW, Conduit
 from worker.amqp.guard import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, guarded
 from worker.amqp.link import Link
+from worker.amqp.messages import Outgoing
 from worker.amqp.publishing import Publishing
 from worker.core.errors import LinkLost
 
@@ -37,8 +37,8 @@ class Placed(Enum):
 class Parcel:
     """What is published until it is placed, and what instead of it once it may have arrived."""
 
-    message: Message
-    again: Message | None = None
+    message: Outgoing
+    again: Outgoing | None = None
 
     def maybe_sent(self) -> None:
         """Go on with the other one: a confirm was lost."""
@@ -60,7 +60,7 @@ class Outlet(Conduit):
         self._alone = Alone()
 
     async def publish(
-        self, exchange: str, key: str, message: Message, *, mandatory: bool = True
+        self, exchange: str, key: str, message: Outgoing, *, mandatory: bool = True
     ) -> Placed:
         """Publish once, over the current channel.
 
@@ -72,7 +72,7 @@ class Outlet(Conduit):
         )
 
     async def publish_over(
-        self, publishing: Publishing, exchange: str, key: str, message: Message, *, mandatory: bool
+        self, publishing: Publishing, exchange: str, key: str, message: Outgoing, *, mandatory: bool
     ) -> Placed:
         """Publish once, over this channel or not at all: never later, behind its successors.
 
@@ -95,7 +95,7 @@ class Outlet(Conduit):
         return Placed.KEPT
 
     async def place(
-        self, exchange: str, key: str, message: Message, *, mandatory: bool = True
+        self, exchange: str, key: str, message: Outgoing, *, mandatory: bool = True
     ) -> Placed:
         """Publish until the outcome is known, over as many channels as it takes.
 
@@ -105,7 +105,7 @@ class Outlet(Conduit):
         return await self._place(exchange, key, Parcel(message), mandatory=mandatory)
 
     async def place_surely(
-        self, exchange: str, key: str, message: Message, *, again: Message | None = None
+        self, exchange: str, key: str, message: Outgoing, *, again: Outgoing | None = None
     ) -> None:
         """Publish until the broker keeps it, however long a topology stays broken or full.
 

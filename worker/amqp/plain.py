@@ -4,11 +4,10 @@ import asyncio
 from contextlib import suppress
 from time import monotonic
 
-from aio_pika import Message
 from aio_pika.exceptions import DeliveryError
 
 from worker.amqp.guard import guarded
-from worker.amqp.messages import reply_message
+from worker.amqp.messages import Outgoing, message_of
 from worker.amqp.publishing import Where
 from worker.amqp.session import Channel
 from worker.amqp.tally import Tally
@@ -41,7 +40,7 @@ class PlainPublishing:
         self._updates.add(task)
         task.add_done_callback(self._updates.discard)
 
-    async def publish(self, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def publish(self, exchange: str, key: str, message: Outgoing, *, mandatory: bool) -> None:
         """Publish a message; returns when the broker has confirmed it."""
         with self.tally.awaiting() as heard:
             publishing = self._publish(exchange, key, message, mandatory=mandatory)
@@ -64,17 +63,19 @@ class PlainPublishing:
         answered = False
         try:
             with suppress(DeliveryError, LinkLost):
-                publishing = self._publish(exchange, key, reply_message(reply), mandatory=False)
+                publishing = self._publish(exchange, key, reply, mandatory=False)
                 await self.channel.lost.ends(guarded(publishing))
                 answered = True
         finally:
             (self.tally.confirmed if answered else self.tally.given_up)()
 
-    async def _publish(self, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def _publish(
+        self, exchange: str, key: str, message: Outgoing, *, mandatory: bool
+    ) -> None:
         target = await self.channel.pika.get_exchange(exchange, ensure=False)
         token = object()
         self._since[token] = monotonic()
         try:
-            await target.publish(message, key, mandatory=mandatory)
+            await target.publish(message_of(message), key, mandatory=mandatory)
         finally:
             del self._since[token]

@@ -12,11 +12,15 @@ from uuid import uuid4
 from aio_pika import Message
 from aio_pika.exceptions import PublishError
 from aiormq import Channel as RawChannel
+from aiormq import spec
+from pamqp import frame
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
 
 from worker.amqp.fast import FastPublishing
 from worker.amqp.frames import Route, Wire
 from worker.amqp.guard import guarded
-from worker.amqp.messages import reply_message
+from worker.amqp.messages import message_of, properties_of
 from worker.amqp.session import Channel, Session
 from worker.core.errors import LinkLost
 from worker.core.job import Address
@@ -72,15 +76,30 @@ def miswritten() -> str | None:
     """Return what is wrong with the frames we write: they must be those of the plain way."""
     replies, wire = _replies(), Wire(channel=7, room=100)
     replies.seq = _FOUR_OCTETS
-    route = _route(wire, replies.update(Update.saying("")))
+    first = replies.update(Update.saying(""))
+    route = Route(wire, "", first.routing_key, properties_of(first))
     for size in (0, 1, 200):
         reply = replies.update(Update.saying("x" * size))
-        message = _message(reply)
-        plain = wire.publish("", reply.routing_key, message.properties, reply.body, mandatory=False)
-        ours = route.publish(reply.seq, reply.message_id.encode(), _SECONDS, reply.body)
-        if ours != plain:
+        key, body, properties = reply.routing_key, reply.body, _message(reply).properties
+        plain = _as_the_library_writes(wire, key, properties, body)
+        updates = route.publish(reply.seq, reply.message_id.encode(), _SECONDS, body)
+        others = wire.publish("", key, properties, body, mandatory=False)
+        if not plain == updates == others:
             return "the frames are not those that pamqp writes"
     return None
+
+
+def _as_the_library_writes(
+    wire: Wire, key: str, properties: spec.Basic.Properties, body: bytes
+) -> bytes:
+    room = wire.room
+    pieces = [ContentBody(body[start : start + room]) for start in range(0, len(body), room)]
+    frames: list[spec.Basic.Publish | ContentHeader | ContentBody] = [
+        spec.Basic.Publish(exchange="", routing_key=key),
+        ContentHeader(properties=properties, body_size=len(body)),
+        *pieces,
+    ]
+    return b"".join(frame.marshal(each, wire.channel) for each in frames)
 
 
 async def _misconduct(channel: Channel, patience: float) -> str | None:
@@ -112,7 +131,7 @@ def _same(error: PublishError, message: Message) -> bool:
 
 
 def _message(reply: Reply) -> Message:
-    message = reply_message(reply)
+    message = message_of(reply)
     message.timestamp = datetime.fromtimestamp(_SECONDS, UTC)
     return message
 
@@ -124,7 +143,3 @@ def _replies() -> Replies:
 
 def _nowhere(reply: Reply) -> tuple[str, str]:
     return "", f"aui.nowhere.{reply.address.job_id}"
-
-
-def _route(wire: Wire, reply: Reply) -> Route:
-    return Route(wire, "", reply.routing_key, reply_message(reply).properties)

@@ -7,13 +7,12 @@ there can disturb the hub.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from worker.amqp.choice import PLAIN, Choice
 from worker.amqp.conduit import WINDOW
 from worker.amqp.link import Link
-from worker.amqp.messages import reply_message
 from worker.amqp.outlet import Outlet, Placed
 from worker.core import headers as h
 from worker.core.job import Address
@@ -70,12 +69,12 @@ class ReplyPublisher:
 
     async def announce(self, reply: Reply) -> None:
         """Publish a reply that ends nothing, and wait for its confirm."""
-        await asyncio.gather(*self._places(reply, mandatory=False))
+        await _all(self._places(reply, mandatory=False))
 
     async def terminal(self, reply: Reply) -> None:
         """Publish a terminal reply, until the broker has confirmed that somebody has it."""
         self._forget(reply.address)
-        placed = await asyncio.gather(*self._places(reply, mandatory=True))
+        placed = await _all(self._places(reply, mandatory=True))
         if Placed.REFUSED in placed:
             await self._keep_unclaimed(reply, Placed.REFUSED)
         elif placed and Placed.KEPT not in placed:
@@ -106,17 +105,23 @@ class ReplyPublisher:
     def _places(self, reply: Reply, *, mandatory: bool) -> Iterator[Coroutine[Any, Any, Placed]]:
         """Publish a reply wherever it goes, for as long as it takes."""
         if reply.on_hub:
-            yield self._hub.place(*_on_hub(reply), reply_message(reply), mandatory=mandatory)
+            yield self._hub.place(*_on_hub(reply), reply, mandatory=mandatory)
         to = reply.address.reply_to
         if to is not None:
             # The broker returns every mandatory publish to a direct reply-to queue.
             sure = mandatory and not to.startswith(DIRECT_REPLY_TO)
-            yield self._direct.place("", to, reply_message(reply), mandatory=sure)
+            yield self._direct.place("", to, reply, mandatory=sure)
 
     async def _keep_unclaimed(self, reply: Reply, why: Placed) -> None:
         log.warning("reply %s: %s, kept in %s", reply.message_id, why.value, UNCLAIMED)
         extra = {h.UNCLAIMED_REASON: why.value, h.UNCLAIMED_KEY: reply.routing_key}
-        await self._direct.place_surely("", UNCLAIMED, reply_message(reply, extra))
+        await self._direct.place_surely("", UNCLAIMED, reply.noting(extra))
+
+
+async def _all(placing: Iterable[Coroutine[Any, Any, Placed]]) -> Sequence[Placed]:
+    """Await all at once; most often it is one, for which no task is needed."""
+    places = list(placing)
+    return await asyncio.gather(*places) if len(places) > 1 else [await each for each in places]
 
 
 def _on_hub(reply: Reply) -> tuple[str, str]:

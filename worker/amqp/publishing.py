@@ -8,8 +8,7 @@ both to the same suite.
 from collections.abc import Callable
 from typing import Protocol
 
-from aio_pika import Message
-
+from worker.amqp.messages import Outgoing
 from worker.amqp.session import Channel
 from worker.amqp.tally import Tally
 from worker.core.job import Address
@@ -32,7 +31,7 @@ class Publishing(Protocol):
     def update(self, reply: Reply, where: Where) -> None:
         """Publish an update, once; what becomes of it nobody is told."""
 
-    async def publish(self, exchange: str, key: str, message: Message, *, mandatory: bool) -> None:
+    async def publish(self, exchange: str, key: str, message: Outgoing, *, mandatory: bool) -> None:
         """Publish a message; returns when the broker has confirmed it.
 
         Raises:

@@ -9,8 +9,9 @@ leases at the most: tearing down one with thousands stalls a broker for minutes.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from worker.amqp.backoff import Backoff
 from worker.amqp.choice import PLAIN, Choice
@@ -28,15 +29,35 @@ log = logging.getLogger(__name__)
 
 
 class Hold:
-    """A use of a task exchange."""
+    """A use of a task exchange, for the length of a context."""
+
+    __slots__ = ("_lease", "_owner")
 
     def __init__(self, owner: "LeasedTaskExchanges", lease: Lease) -> None:
         self._owner = owner
         self._lease = lease
 
+    def __enter__(self) -> Self:
+        self._owner.begin(self._lease)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._owner.end(self._lease)
+
+    @property
+    def stands(self) -> bool:
+        """There is nothing to wait for."""
+        return self._owner.is_ensured(self._lease)
+
     async def ready(self) -> None:
         """Return once the exchange is there and bound to the hub, or could not be made."""
-        await self._owner.ensured(self._lease)
+        if not self.stands:
+            await self._owner.ensured(self._lease)
 
 
 class LeasedTaskExchanges:
@@ -61,21 +82,27 @@ class LeasedTaskExchanges:
         self._channel: Channel | None = None
         self._fast = False
 
-    @contextmanager
-    def hold(self, network: str, task_id: str) -> Iterator[Hold]:
+    def hold(self, network: str, task_id: str) -> Hold:
         """Use a task's exchange, made from now on; it is kept for a while after the last use."""
-        lease = self._leases.of(network, task_id)
+        return Hold(self, self._leases.of(network, task_id))
+
+    def begin(self, lease: Lease) -> None:
+        """Count a use of a lease, and have it made."""
         lease.users += 1
         self._leases.want(lease)
-        try:
-            yield Hold(self, lease)
-        finally:
-            lease.users -= 1
-            lease.idle_since = asyncio.get_running_loop().time()
+
+    def end(self, lease: Lease) -> None:
+        """Strike out a use of a lease."""
+        lease.users -= 1
+        lease.idle_since = asyncio.get_running_loop().time()
+
+    def is_ensured(self, lease: Lease) -> bool:
+        """Tell whether a lease that is held is bound, or could not be made."""
+        return not lease.wanted and self._up.is_set()
 
     async def ensured(self, lease: Lease) -> None:
         """Return once a lease that is held is bound, or could not be made; at once if it is."""
-        while lease.wanted or not self._up.is_set():
+        while not self.is_ensured(lease):
             await self._up.wait()
             await lease.settled()
 

@@ -1,6 +1,7 @@
 """AUI as the flow sees it: the WebSocket sessions and the REST API of one network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from worker.aui.network import Network
 from worker.aui.rest import Rest
@@ -23,11 +24,11 @@ class AuiAgent:
         self.rest = Rest(network, timeouts.connect, timeouts.first_text, redactor)
         self._sessions = Sessions(network, timeouts, max_bytes, redactor)
 
-    async def converse(
+    def converse(
         self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
-    ) -> Turn:
+    ) -> Coroutine[Any, Any, Turn]:
         """Hold one attempt at a turn over the task's WebSocket."""
-        return await self._sessions.converse(task_id, request, deadline, put)
+        return self._sessions.converse(task_id, request, deadline, put)
 
     async def create_task(self, user_id: str) -> Task:
         """Create a task."""

@@ -49,19 +49,19 @@ _SCALAR_BYTES = 25
 
 def size_of(headers: Mapping[str, Any]) -> int:
     """Return how many bytes headers take up in a frame, at the most, however deep they are."""
-    size, rest = 0, list[Any]([headers])
+    size, rest = 0, list[Any]([dict(headers)])
     while rest:
         match rest.pop():
-            case Mapping() as table:
+            case str() as text:
+                size += 5 + len(text.encode("utf-8", "replace"))
+            case bytes() | bytearray() as raw:
+                size += 5 + len(raw)
+            case dict() as table:
                 size += 5 + sum(1 + len(name.encode("utf-8", "replace")) for name in table)
                 rest += table.values()
             case list() | tuple() as items:
                 size += 5
                 rest += items
-            case str() as text:
-                size += 5 + len(text.encode("utf-8", "replace"))
-            case bytes() | bytearray() as raw:
-                size += 5 + len(raw)
             case _:
                 size += _SCALAR_BYTES
     return size

@@ -94,6 +94,10 @@ class Reply(Struct, frozen=True):
         """Return the same reply to somebody else."""
         return structs.replace(self, address=address)
 
+    def noting(self, extra: Mapping[str, Any]) -> "Reply":
+        """Return the same reply with more headers."""
+        return structs.replace(self, extra={**self.extra, **extra})
+
     @property
     def headers(self) -> dict[str, Any]:
         """All AMQP headers."""

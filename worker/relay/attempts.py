@@ -6,6 +6,7 @@ limits our rate, is not counted against it.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from tenacity import AsyncRetrying, RetryCallState
 
@@ -50,15 +51,20 @@ class Attempts:
         """
         allowance = self._policy.allowance(self._clock.now)
         with self._gate.visit(network) as visit:
+            verdict = await self._once(visit, key, attempt, allowance, replies)
+            if verdict.kind is not Kind.INTERRUPTED:
+                return verdict
+            again = partial(self._once, visit, key, attempt, allowance, replies)
+            return await self._retried(verdict, again, allowance, replies)
 
-            async def once() -> Verdict:
-                if not await self._admitted(visit, allowance):
-                    return POSTPONED
-                replies.begin_attempt()
-                verdict = await attempt(visit, allowance)
-                return await self._weighed(visit, key, verdict, allowance, replies)
-
-            return await self._retrying(once, allowance, replies)
+    async def _once(
+        self, visit: Visit, key: str, attempt: Attempt, allowance: Allowance, replies: Replies
+    ) -> Verdict:
+        if not await self._admitted(visit, allowance):
+            return POSTPONED
+        replies.begin_attempt()
+        verdict = await attempt(visit, allowance)
+        return await self._weighed(visit, key, verdict, allowance, replies)
 
     async def _admitted(self, visit: Visit, allowance: Allowance) -> bool:
         """Wait at the gate; what a job is held there is not taken from its time."""
@@ -84,17 +90,18 @@ class Attempts:
             await self._publisher.announce(replies.retrying(verdict, visit.door.until_probe))
         return POSTPONED
 
-    async def _retrying(
-        self, once: Callable[[], Awaitable[Verdict]], allowance: Allowance, replies: Replies
+    async def _retried(
+        self,
+        first: Verdict,
+        again: Callable[[], Awaitable[Verdict]],
+        allowance: Allowance,
+        replies: Replies,
     ) -> Verdict:
-        # tenacity's loop costs more than most jobs need: their first attempt is their last.
-        first = await once()
-        if first.kind is not Kind.INTERRUPTED:
-            return first
+        """Go on after a first attempt: tenacity's loop costs more than most jobs need."""
         made = [first]
 
         async def made_or_next() -> Verdict:
-            return made.pop() if made else await once()
+            return made.pop() if made else await again()
 
         async def announce(state: RetryCallState) -> None:
             assert state.outcome is not None  # tenacity sleeps after an outcome

@@ -77,9 +77,9 @@ class Handler:
             received: the job, claimed.
             behind: what waits behind it in its lane.
         """
-        async with received.worked_on() as scope:
+        async with received.worked_on() as work:
             await self._bring_to_its_end(received, behind)
-        if scope.expired():
+        if work.abandoned:
             log.warning(
                 "a job is left to whoever has its redelivery", extra=_about(received.address)
             )

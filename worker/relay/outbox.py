@@ -6,7 +6,7 @@ nothing can be published, the newest stands for all of them, for its text holds 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,7 @@ from typing import Self
 from worker.core.pace import Pace
 from worker.core.reply import Replies
 from worker.core.update import Update
-from worker.relay.ports import Publisher
+from worker.relay.ports import Hold, Publisher
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 1024 * 1024
@@ -30,7 +30,7 @@ class Outbox:
         publisher: where updates go.
         replies: numbers them.
         pace: how often they are wanted.
-        ready: returns when publishing may begin.
+        hold: the use of the task's exchange: publishing may begin when that stands.
         now: a monotonic clock, in seconds.
     """
 
@@ -39,13 +39,13 @@ class Outbox:
         publisher: Publisher,
         replies: Replies,
         pace: Pace,
-        ready: Callable[[], Awaitable[None]],
+        hold: Hold,
         now: Callable[[], float],
     ) -> None:
         self._publisher = publisher
         self._replies = replies
         self._pace = pace
-        self._ready = ready
+        self._hold = hold
         self._now = now
         self._begun = False
         self._waiting: list[Update] = []
@@ -81,12 +81,13 @@ class Outbox:
             return
         if interval:
             self._coalesce()
-        if self._begun and not self._waiting and self._publisher.possible and self._early() <= 0:
+        may_begin = self._begun or self._hold.stands
+        if may_begin and not self._waiting and self._publisher.possible and self._early() <= 0:
             self._publish(update)
         else:
-            self._hold(update)
+            self._keep(update)
 
-    def _hold(self, update: Update) -> None:
+    def _keep(self, update: Update) -> None:
         """Let it wait, and see to it that it goes."""
         full = len(self._waiting) >= MAX_WAITING or self._size > MAX_WAITING_BYTES
         if full or self._publisher.held_up:
@@ -102,13 +103,14 @@ class Outbox:
         self._size = 0
 
     def _publish(self, update: Update) -> None:
+        self._begun = True
         self._publisher.update(self._replies.update(update))
         if self._pace.interval:
             self._last = self._now()
 
     async def _begin(self) -> None:
         if not self._begun:
-            await self._ready()
+            await self._hold.ready()
             self._begun = True
 
     async def _publish_waiting(self) -> None:

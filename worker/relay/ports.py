@@ -141,6 +141,10 @@ class Copies(Protocol):
 class Hold(Protocol):
     """A use of a task's exchange."""
 
+    @property
+    def stands(self) -> bool:
+        """There is nothing to wait for: :meth:`ready` would return at once; cheap."""
+
     async def ready(self) -> None:
         """Return once the exchange stands, or could not be made (the hub works without it)."""
 

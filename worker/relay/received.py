@@ -1,9 +1,10 @@
 """A delivery on its way through the worker: decoded, and perhaps handed over more than once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from worker.core.history import same_text
 from worker.core.job import Address, Job
@@ -102,28 +103,23 @@ class Received:
             self._watch()
         return True
 
-    @asynccontextmanager
-    async def worked_on(self, patience: float = ABANDONED_AFTER) -> AsyncIterator[asyncio.Timeout]:
-        """Work on it for the length of the context, which ends early when it is abandoned.
+    def worked_on(self, patience: float = ABANDONED_AFTER) -> "Work":
+        """Work on it for the length of a context, which ends early when it is abandoned.
 
         That is when its delivery was lost and no redelivery came for ``patience`` seconds: some
-        other worker has it. The yielded scope then says that it expired; what it carried, and came
-        again, goes back.
+        other worker has it. What it carried, and came again, goes back then.
         """
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._scope, self._patience = scope, patience
-                self._watch()
-                try:
-                    yield scope
-                finally:
-                    self._scope = None
-                    self._unwatch()
-        except TimeoutError:
-            if not scope.expired():
-                raise
-            for one in self.carried:
-                one.delivery.give_back()
+        return Work(self, patience)
+
+    def begin(self, scope: asyncio.Timeout, patience: float) -> None:
+        """Work on it from now on, within that scope."""
+        self._scope, self._patience = scope, patience
+        self._watch()
+
+    def end(self) -> None:
+        """Work on it no more."""
+        self._scope = None
+        self._unwatch()
 
     def _watch(self) -> None:
         self._unwatch()
@@ -132,6 +128,42 @@ class Received:
     def _wait_for_another(self) -> None:
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time() + self._patience)
+
+
+class Work:
+    """Work on a delivery: a context.
+
+    Attributes:
+        abandoned: it was cut short, for its delivery was lost.
+    """
+
+    __slots__ = ("_patience", "_received", "_scope", "abandoned")
+
+    def __init__(self, received: Received, patience: float) -> None:
+        self._received = received
+        self._patience = patience
+        self._scope = asyncio.timeout(None)
+        self.abandoned = False
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        self._received.begin(self._scope, self._patience)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._received.end()
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError:
+            self.abandoned = True
+            for one in self._received.carried:
+                one.delivery.give_back()
+        return self.abandoned
 
 
 def _same_job(one: Received, two: Received) -> bool:

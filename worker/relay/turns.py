@@ -147,9 +147,9 @@ class Turns:
         )
 
     async def _converse(self, work: "_Work", deadline: float) -> Turn:
-        job, ready = work.job, work.hold.ready
+        job = work.job
         agent = self._agents[job.address.network]
-        outbox = Outbox(self._publisher, work.replies, job.pace, ready, self._clock.now)
+        outbox = Outbox(self._publisher, work.replies, job.pace, work.hold, self._clock.now)
         async with outbox:
             turn = await agent.converse(work.task_id, job.request, deadline, outbox.put)
         if outbox.coalesced:

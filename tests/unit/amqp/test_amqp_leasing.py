@@ -50,5 +50,5 @@ def test_all_but_the_last_method_are_written() -> None:
 
 def test_a_name_that_is_too_long_is_not_written() -> None:
     lease = Lease("default", "t" * 256, queue=LeaseQueue("aui.lease.w.1"))
-    with pytest.raises(ValueError, match="range"):
+    with pytest.raises(ValueError, match="265 bytes"):
         frames(CHANNEL, [], [lease])

@@ -20,7 +20,7 @@ async def test_an_answer_is_published_byte_for_byte_and_then_the_job_is_acked() 
     raw = final("I found it", options=[{"é": 1.50}])
     flow.agent.play([updating("I"), raw])
     delivery = await flow.handle(message())
-    assert flow.journal.entries == ["exchange", "converse", "hung up", "update", "final", "ack"]
+    assert flow.journal.entries == ["exchange", "converse", "update", "hung up", "final", "ack"]
     assert flow.publisher.published[-1].body == raw
     assert flow.copies.letters == []
     assert delivery.acked

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.script import PATIENCE, Gate
-from tests.fakes import FakePublisher, Journal, ManualClock
+from tests.conformance.script import PATIENCE
+from tests.fakes import FakePublisher, Journal, ManualClock, Valve
 from tests.unit.relay.flow import let_run, no_task_left
 from worker.core.job import Address
 from worker.core.pace import EVERY, OFF, Pace
@@ -28,13 +28,24 @@ class Busy(FakePublisher):
         return False
 
 
+class Exchange(Valve):
+    """An exchange that stands unless it is shut."""
+
+    @property
+    def stands(self) -> bool:
+        return self.is_open
+
+    async def ready(self) -> None:
+        await self.passed()
+
+
 class Desk:
     """An outbox over a fake publisher."""
 
     def __init__(
         self,
         pace: Pace = EVERY,
-        ready: Gate | None = None,
+        exchange: Exchange | None = None,
         now: Callable[[], float] | None = None,
         publisher: type[FakePublisher] = Busy,
     ) -> None:
@@ -43,8 +54,8 @@ class Desk:
         self.clock = ManualClock()
         self.replies = Replies(Address("default", "job", "job", task_id="task"), base=0)
         self.replies.begin_attempt()
-        whenever: Callable[[], Awaitable[None]] = (ready or Gate()).passed
-        self.outbox = Outbox(self.publisher, self.replies, pace, whenever, now or self.clock.now)
+        hold = exchange or Exchange()
+        self.outbox = Outbox(self.publisher, self.replies, pace, hold, now or self.clock.now)
 
     @property
     def texts(self) -> list[str]:
@@ -72,14 +83,15 @@ async def test_every_text_leaves_in_order_and_is_numbered_from_one() -> None:
 
 
 async def test_nothing_leaves_before_publishing_may_begin() -> None:
-    ready = Gate().shut()
-    desk = Desk(ready=ready)
+    exchange = Exchange()
+    exchange.shut()
+    desk = Desk(exchange=exchange)
     async with desk.outbox as outbox:
         outbox.put(Update.saying("a"))
-        await ready.reached()
+        await exchange.reached()
         await let_run()
         assert desk.texts == []
-        ready.open()
+        exchange.open()
         await desk.journal.until("update")
 
 
@@ -100,28 +112,30 @@ async def test_once_it_has_begun_a_text_leaves_as_it_is_put_and_no_task_is_neede
 
 
 async def test_nobody_waits_for_the_beginning_before_there_is_a_text() -> None:
-    ready = Gate().shut()
-    desk = Desk(ready=ready)
+    exchange = Exchange()
+    exchange.shut()
+    desk = Desk(exchange=exchange)
     async with desk.outbox:
         with no_task_left():
             await let_run()
-        ready.open()
+        exchange.open()
 
 
 async def test_leaving_waits_until_publishing_may_begin_though_there_was_no_text() -> None:
     """What follows, from somebody else, must not go before that either."""
-    ready = Gate().shut()
-    desk = Desk(OFF, ready=ready)
+    exchange = Exchange()
+    exchange.shut()
+    desk = Desk(OFF, exchange=exchange)
 
     async def converse() -> None:
         async with desk.outbox:
             pass
 
     conversing = asyncio.create_task(converse())
-    await ready.reached()
+    await exchange.reached()
     await let_run()
     assert not conversing.done()
-    ready.open()
+    exchange.open()
     await conversing
 
 
@@ -351,7 +365,7 @@ async def test_a_publisher_that_breaks_is_not_hushed_up() -> None:
             raise ZeroDivisionError
 
     desk = Desk()
-    outbox = Outbox(Broken(), desk.replies, EVERY, Gate().passed, desk.clock.now)
+    outbox = Outbox(Broken(), desk.replies, EVERY, Exchange(), desk.clock.now)
 
     async def converse() -> None:
         async with asyncio.timeout(PATIENCE), outbox:

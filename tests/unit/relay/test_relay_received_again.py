@@ -121,11 +121,11 @@ async def test_redeliveries_of_equal_texts_take_their_places_in_order(
 async def test_work_whose_delivery_is_lost_is_abandoned_when_its_time_is_over() -> None:
     desk = Desk()
     received = desk.receive("one", claimed=True)
-    async with received.worked_on(patience=0.0) as scope:
+    async with received.worked_on(patience=0.0) as work:
         await let_run()
         desk.channel.lose()
         await asyncio.Event().wait()
-    assert scope.expired()
+    assert work.abandoned
     assert desk.settled == []
 
 
@@ -133,15 +133,15 @@ async def test_work_on_what_is_lost_already_is_abandoned_too() -> None:
     desk = Desk()
     received = desk.receive("one", claimed=True)
     desk.channel.lose()
-    async with received.worked_on(patience=0.0) as scope:
+    async with received.worked_on(patience=0.0) as work:
         await asyncio.Event().wait()
-    assert scope.expired()
+    assert work.abandoned
 
 
 async def test_a_redelivery_in_time_saves_the_work_but_not_for_a_second_loss() -> None:
     desk = Desk()
     received, saved = desk.receive("one", claimed=True), False
-    async with received.worked_on(patience=0.0) as scope:
+    async with received.worked_on(patience=0.0) as work:
         desk.channel.lose()
         assert received.joined_by(desk.redeliver(received))
         await let_run()
@@ -149,7 +149,7 @@ async def test_a_redelivery_in_time_saves_the_work_but_not_for_a_second_loss() -
         desk.channel.lose()
         await asyncio.Event().wait()
     assert saved
-    assert scope.expired()
+    assert work.abandoned
 
 
 async def test_once_abandoned_work_is_joined_by_nothing() -> None:
@@ -179,11 +179,11 @@ async def test_what_came_again_is_given_back_when_what_carries_it_is_abandoned()
 async def test_a_loss_after_the_work_does_nothing() -> None:
     desk = Desk()
     received = desk.receive("one", claimed=True)
-    async with received.worked_on(patience=0.0) as scope:
+    async with received.worked_on(patience=0.0) as work:
         pass
     desk.channel.lose()
     await let_run()
-    assert not scope.expired()
+    assert not work.abandoned
 
 
 async def test_a_timeout_within_the_work_is_no_abandonment() -> None:
