@@ -9,6 +9,16 @@ from worker.core.envelope import Envelope
 class AmqpDelivery:
     """Implements :class:`worker.relay.ports.Delivery`."""
 
+    __slots__ = (
+        "_ledger",
+        "_settled",
+        "at",
+        "envelope",
+        "first",
+        "suspicion",
+        "tag",
+    )
+
     def __init__(
         self,
         envelope: Envelope,

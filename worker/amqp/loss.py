@@ -12,13 +12,27 @@ LAST_WORDS = 1.0
 """Seconds an operation may still take after the loss, to tell by its own error what happened."""
 
 
+class Watch:
+    """A call that is to be made at a loss; call it to take that back."""
+
+    __slots__ = ("_calls", "_number")
+
+    def __init__(self, calls: dict[int, Callable[[], None]], number: int) -> None:
+        self._calls = calls
+        self._number = number
+
+    def __call__(self) -> None:
+        self._calls.pop(self._number, None)
+
+
 class Loss:
     """An event that happens once: the link or channel is gone, and why."""
 
     def __init__(self) -> None:
         self.why: str | None = None
         self._event = asyncio.Event()
-        self._calls: dict[object, Callable[[], None]] = {}
+        self._calls: dict[int, Callable[[], None]] = {}
+        self._count = 0
 
     def __bool__(self) -> bool:
         return self._event.is_set()
@@ -44,13 +58,9 @@ class Loss:
         if self:
             call()
             return lambda: None
-        token = object()
-        self._calls[token] = call
-
-        def take_back() -> None:
-            self._calls.pop(token, None)
-
-        return take_back
+        self._count += 1
+        self._calls[self._count] = call
+        return Watch(self._calls, self._count)
 
     async def ends(self, operation: Awaitable[T]) -> T:
         """Await an operation over what may get lost, and soon after the loss no longer.

@@ -5,10 +5,11 @@ set for a frame: one runs for the whole conversation, and when it fires too earl
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from websockets.exceptions import ConnectionClosed
 
+from worker.aui.alarms import Alarms
 from worker.aui.evidence import take_close
 from worker.aui.sockets import Socket
 from worker.aui.timeouts import Timeouts, sooner
@@ -34,9 +35,12 @@ class Conversation:
         timeouts: how long each step may take.
         deadline: when it is cut off, in the event loop's time.
         redactor: applied to every message before anything reads it.
+        alarms: ring when the time of a step is over.
     """
 
     __slots__ = (
+        "_alarm",
+        "_alarms",
         "_asked_at",
         "_close_by",
         "_deadline",
@@ -51,7 +55,6 @@ class Conversation:
         "_streaming",
         "_taken",
         "_timeouts",
-        "_timer",
         "_unheard",
         "turn",
     )
@@ -64,6 +67,7 @@ class Conversation:
         timeouts: Timeouts,
         deadline: float,
         redactor: Redactor,
+        alarms: Alarms,
     ) -> None:
         self.turn = turn
         self._socket = socket
@@ -73,7 +77,8 @@ class Conversation:
         self._redactor = redactor
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarms = alarms
+        self._alarm: float | None = None
         self._asked_at = self._heard_at = self._loop.time()
         self._close_by: float | None = None
         self._taken = self._streaming = self._late = False
@@ -94,18 +99,19 @@ class Conversation:
             return False
         return verdict.source in _OF_THE_SOCKET and verdict.kind is Kind.INTERRUPTED
 
-    async def hold(self, request: bytes | None = None) -> None:
-        """Send a request, if there is one, and return when there is a verdict.
+    def hold(self, request: bytes | None = None) -> Awaitable[None]:
+        """Send a request, if there is one; return what ends when there is a verdict.
 
-        Raises:
-            Exception: whatever `put` raised, which is a bug.
+        It raises whatever `put` raised, which is a bug. Whoever does not wait for the end calls
+        :meth:`leave`.
         """
-        try:
-            self._begin(request)
-            await self._over
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
+        self._begin(request)
+        return self._over
+
+    def leave(self) -> None:
+        """Wait for nothing any more."""
+        if self._alarm is not None:
+            self._alarms.drop(self._alarm, self)
 
     def heard(self, message: bytes) -> None:
         """Take a message."""
@@ -120,6 +126,7 @@ class Conversation:
                 self._put(update)
         except Exception as bug:
             # The event loop would take it for a lost connection.
+            self.leave()
             self._over.set_exception(bug)
             return
         if update is None or not self._streaming:
@@ -137,6 +144,23 @@ class Conversation:
             take_close(self.turn, closed, self._redactor)
         self._finish()
 
+    def ring(self) -> None:
+        """End it if its time is over, once what has arrived by now is read.
+
+        The event loop itself may have been held up, and runs its timers first.
+        """
+        by, source = self._due()
+        if self._loop.time() < by:
+            self._set_alarm()
+        elif self._late_for != by:
+            self._late_for = by
+            self._alarm = self._alarms.set(self._loop.time() + LATE_LOOK, self)
+        else:
+            self.turn.no_close_came()
+            if self.turn.verdict is None:
+                self.turn.ended(source, detail=self._silence())
+            self._finish()
+
     def _begin(self, request: bytes | None) -> None:
         self._asked_at = self._loop.time()
         if request is not None and self._socket.is_open:
@@ -146,7 +170,7 @@ class Conversation:
         # Where it has ended, what AUI said before is still to be heard, and says why.
         self._socket.listen(self)
         if not self._over.done():
-            self._set_timer()
+            self._set_alarm()
 
     def _look(self) -> None:
         """Look what a message has changed, other than the time of the last one."""
@@ -157,10 +181,10 @@ class Conversation:
             if self._close_by is None:
                 # From the error frame on: what AUI still says does not put the end off.
                 self._close_by = self._heard_at + CLOSE_CODE_WAIT
-                self._set_timer()
+                self._set_alarm()
         elif turn.started and not self._streaming:
             self._streaming = True
-            self._set_timer()
+            self._set_alarm()
 
     def _due(self) -> tuple[float, Source]:
         """Return when the wait is over, and what it means then."""
@@ -172,29 +196,9 @@ class Conversation:
         by = self._asked_at + self._timeouts.first_text
         return sooner(by, Source.FIRST_TEXT_TIMEOUT, self._deadline)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._due()[0], self._ring)
-
-    def _ring(self) -> None:
-        """End it if its time is over, once what has arrived by now is read.
-
-        The event loop itself may have been held up, and runs its timers first.
-        """
-        by, source = self._due()
-        if self._over.done():
-            return
-        if self._loop.time() < by:
-            self._set_timer()
-        elif self._late_for != by:
-            self._late_for = by
-            self._timer = self._loop.call_later(LATE_LOOK, self._ring)
-        else:
-            self.turn.no_close_came()
-            if self.turn.verdict is None:
-                self.turn.ended(source, detail=self._silence())
-            self._finish()
+    def _set_alarm(self) -> None:
+        self.leave()
+        self._alarm = self._alarms.set(self._due()[0], self)
 
     def _silence(self) -> str:
         since = self._heard_at if self._streaming else self._asked_at
@@ -204,5 +208,6 @@ class Conversation:
         return f"AUI did not take the request within {seconds:.3g} s"
 
     def _finish(self) -> None:
+        self.leave()
         if not self._over.done():
             self._over.set_result(None)

@@ -16,6 +16,7 @@ from websockets.http11 import USER_AGENT, Response
 from websockets.protocol import Event, State
 
 from worker.aui import sockets
+from worker.aui.alarms import Alarms
 from worker.aui.framing import Framing
 from worker.aui.keepalive import Keepalive
 from worker.aui.sockets import NOBODY, Listener, Socket, ToldTime
@@ -31,6 +32,7 @@ class DirectSocket(asyncio.Protocol):
         wire: the protocol, about to connect.
         headers: more headers of the upgrade request.
         alive: it is in there from when it is connected until nothing is left of it.
+        alarms: ring for its pings.
     """
 
     __slots__ = (
@@ -53,7 +55,11 @@ class DirectSocket(asyncio.Protocol):
     )
 
     def __init__(
-        self, wire: ClientProtocol, headers: Mapping[str, str], alive: set[Socket]
+        self,
+        wire: ClientProtocol,
+        headers: Mapping[str, str],
+        alive: set[Socket],
+        alarms: Alarms,
     ) -> None:
         self._wire = wire
         self._headers = headers
@@ -61,14 +67,14 @@ class DirectSocket(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._time: ToldTime
-        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._opened: asyncio.Future[None] | None = self._loop.create_future()
         self._early: list[bytes] | None = []
         self._listener: Listener = NOBODY
-        self._parts = bytearray()
+        self._parts: bytearray | None = None
         self._over = self._paused = False
         self._lost: asyncio.Future[None] | None = None
-        self._framing = Framing(wire, self._tell, self._take)
-        self._keepalive = Keepalive(self._ping, self._fail)
+        self._framing = Framing(wire, self)
+        self._keepalive = Keepalive(self, alarms)
         self._closing: asyncio.TimerHandle | None = None
 
     @property
@@ -91,11 +97,14 @@ class DirectSocket(asyncio.Protocol):
         Raises:
             InvalidHandshake: AUI did not agree to it; nothing is left of the connection then.
         """
+        assert self._opened is not None  # it is waited for once
         try:
             await self._opened
         except BaseException:
             self._transport.abort()
             raise
+        finally:
+            self._opened = None
 
     def listen(self, listener: Listener) -> None:
         """Tell this listener from now on, beginning with what nobody was told yet."""
@@ -150,12 +159,12 @@ class DirectSocket(asyncio.Protocol):
     def eof_received(self) -> None:
         """Take the end of what arrives."""
         self._wire.receive_eof()
-        self._take()
+        self.take()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of the connection."""
         self._wire.receive_eof()
-        self._take()
+        self.take()
         if self._closing is not None:
             self._closing.cancel()
         if self._lost is None:
@@ -172,7 +181,15 @@ class DirectSocket(asyncio.Protocol):
         self._paused = False
         self._listener.taken()
 
-    def _take(self) -> None:
+    def tell(self, message: bytes) -> None:
+        """Tell the listener a message; keep it as long as there is none."""
+        if self._early is None:
+            self._listener.heard(message)
+        else:
+            self._early.append(message)
+
+    def take(self) -> None:
+        """Take what the wire has read."""
         for event in self._wire.events_received():
             if type(event) is Frame:
                 self._take_frame(event)
@@ -182,35 +199,42 @@ class DirectSocket(asyncio.Protocol):
         if self._wire.state is not State.OPEN:
             self._look()
 
+    def send_ping(self, payload: bytes) -> None:
+        """Send a ping."""
+        self._wire.send_ping(payload)
+        self._flush()
+
+    def fail(self) -> None:
+        """Take it that nobody is there."""
+        self._wire.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+        self._flush()
+        self._look()
+
     def _take_frame(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode is TEXT or opcode is BINARY or opcode is CONT:
-            self._parts += frame.data
+            parts = self._parts = self._parts or bytearray()
+            parts += frame.data
             if frame.fin:
-                message, self._parts = bytes(self._parts), bytearray()
-                self._tell(message)
+                self._parts = None
+                self.tell(bytes(parts))
         elif opcode is PONG:
             self._keepalive.ponged(frame.data)
-
-    def _tell(self, message: bytes) -> None:
-        if self._early is None:
-            self._listener.heard(message)
-        else:
-            self._early.append(message)
 
     def _take_response(self, response: Event) -> None:
         assert isinstance(response, Response)  # what else is no frame
         self._time = ToldTime.of(response, self._loop.time())
-        if self._wire.handshake_exc is None and not self._opened.done():
+        opened = self._opened
+        if self._wire.handshake_exc is None and opened is not None and not opened.done():
             response.headers.clear()  # the wire keeps the response for as long as it lives
             self._keepalive.start()
-            self._opened.set_result(None)
+            opened.set_result(None)
 
     def _look(self) -> None:
         """Look whether it has ended; tell that once."""
-        refusal = self._wire.handshake_exc
-        if refusal is not None and not self._opened.done():
-            self._opened.set_exception(refusal)
+        refusal, opened = self._wire.handshake_exc, self._opened
+        if refusal is not None and opened is not None and not opened.done():
+            opened.set_exception(refusal)
         if self._over or self._wire.state in (State.CONNECTING, State.OPEN):
             return
         self._keepalive.stop()
@@ -238,12 +262,3 @@ class DirectSocket(asyncio.Protocol):
                 transport.close()
         if self._closing is None and self._wire.close_expected():
             self._closing = self._loop.call_later(sockets.CLOSE_TIMEOUT, transport.abort)
-
-    def _ping(self, payload: bytes) -> None:
-        self._wire.send_ping(payload)
-        self._flush()
-
-    def _fail(self) -> None:
-        self._wire.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
-        self._flush()
-        self._look()

@@ -4,7 +4,7 @@ Nearly all that AUI sends are text frames, each a whole message, that arrive in 
 such a message takes a small part of the time that the library's parser takes.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from websockets.client import ClientProtocol
 from websockets.protocol import State
@@ -15,23 +15,29 @@ _MASKED = 0x80
 _END_OF_HEAD = b"\r\n\r\n"
 
 
+class Reader(Protocol):
+    """Who is told what was cut out."""
+
+    def tell(self, message: bytes) -> None:
+        """Take a plain message."""
+
+    def take(self) -> None:
+        """Look what the wire has read."""
+
+
 class Framing:
     """What arrives at one socket, from the response to the upgrade on.
 
     Args:
         wire: reads what is no plain message.
-        told: takes each plain message.
-        stirred: is called when the wire has read something.
+        reader: is told.
     """
 
-    __slots__ = ("_begun", "_left", "_stirred", "_told", "_wire")
+    __slots__ = ("_begun", "_left", "_reader", "_wire")
 
-    def __init__(
-        self, wire: ClientProtocol, told: Callable[[bytes], None], stirred: Callable[[], None]
-    ) -> None:
+    def __init__(self, wire: ClientProtocol, reader: Reader) -> None:
         self._wire = wire
-        self._told = told
-        self._stirred = stirred
+        self._reader = reader
         self._begun = b""
         self._left = 0
 
@@ -64,7 +70,7 @@ class Framing:
                 # Servers must not mask: the library is to see it if one does.
                 plain = data[start] == PLAIN and data[start + 1] < _MASKED
                 if plain and stop <= end and self._takes(stop - body):
-                    self._told(data[body:stop])
+                    self._reader.tell(data[body:stop])
                 else:
                     self._left = stop - min(stop, end)
                     stop -= self._left
@@ -78,7 +84,7 @@ class Framing:
 
     def _read(self, data: bytes) -> None:
         self._wire.receive_data(data)
-        self._stirred()
+        self._reader.take()
 
     def _feed_response(self, data: bytes) -> bytes:
         """Feed the response to the upgrade; return what follows it."""

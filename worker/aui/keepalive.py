@@ -1,43 +1,49 @@
 """Pings the other end of a socket, and notices when nobody is there any more."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from worker.aui import sockets
+from worker.aui.alarms import Alarms
+
+
+class Pinging(Protocol):
+    """The socket that is kept alive."""
+
+    def send_ping(self, payload: bytes) -> None:
+        """Send a ping."""
+
+    def fail(self) -> None:
+        """Take it that nobody is there: a ping was not answered in time."""
 
 
 class Keepalive:
-    """The pings of one socket; at most one is unanswered.
+    """The pings of one socket; at most one is unanswered."""
 
-    Args:
-        ping: sends a ping.
-        lost: is called when one was not answered in time.
-    """
+    __slots__ = ("_alarms", "_due", "_number", "_pinged", "_socket", "_waiting")
 
-    __slots__ = ("_loop", "_lost", "_number", "_ping", "_pinged", "_timer", "_waiting")
-
-    def __init__(self, ping: Callable[[bytes], None], lost: Callable[[], None]) -> None:
-        self._ping = ping
-        self._lost = lost
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, socket: Pinging, alarms: Alarms) -> None:
+        self._socket = socket
+        self._alarms = alarms
         self._number = 0
         self._pinged: bytes | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
         self._waiting: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Ping from time to time."""
-        self._timer = self._loop.call_later(sockets.KEEPALIVE, self._ring)
+        now = asyncio.get_running_loop().time()
+        self._due = self._alarms.set(now + sockets.KEEPALIVE, self)
 
     def stop(self) -> None:
         """Ping no more; who waits for an answer need not."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._due is not None:
+            self._alarms.drop(self._due, self)
         self._answered()
 
     async def answer(self) -> None:
         """Ping now; return when that is answered, or answers no longer matter."""
-        self._waiting = self._loop.create_future()
+        self._waiting = asyncio.get_running_loop().create_future()
         self._send()
         await self._waiting
 
@@ -47,17 +53,18 @@ class Keepalive:
             self._pinged = None
             self._answered()
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Ping, unless the last ping is unanswered."""
         if self._pinged is None:
             self._send()
             self.start()
         else:
-            self._lost()
+            self._socket.fail()
 
     def _send(self) -> None:
         self._number += 1
         self._pinged = b"%d" % self._number
-        self._ping(self._pinged)
+        self._socket.send_ping(self._pinged)
 
     def _answered(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -9,6 +9,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.proxy import get_proxy
 from websockets.uri import WebSocketURI, parse_uri
 
+from worker.aui.alarms import Alarms
 from worker.aui.direct import DirectSocket
 from worker.aui.network import Network
 from worker.aui.proxied import open_proxied
@@ -22,12 +23,16 @@ class Opening:
         network: where, and with which key.
         max_bytes: the largest message accepted.
         alive: every connection is in there until nothing is left of it.
+        alarms: ring for their pings.
     """
 
-    def __init__(self, network: Network, max_bytes: int, alive: set[Socket]) -> None:
+    def __init__(
+        self, network: Network, max_bytes: int, alive: set[Socket], alarms: Alarms
+    ) -> None:
         self._network = network
         self._max_bytes = max_bytes
         self._alive = alive
+        self._alarms = alarms
         # As ``websockets.connect`` offers it, but for the state that is kept of what was sent: it
         # takes more memory than all the rest of a conversation, and helps one message at the most.
         self._extensions = [
@@ -65,7 +70,7 @@ class Opening:
                 max_size=self._max_bytes,
                 logger=WIRE_LOG,
             )
-            return DirectSocket(wire, self._network.session_headers, self._alive)
+            return DirectSocket(wire, self._network.session_headers, self._alive, self._alarms)
 
         _, opened = await asyncio.get_running_loop().create_connection(
             socket,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from worker.aui.alarms import Alarms
 from worker.aui.conversation import Conversation
 from worker.aui.evidence import described, of_response
 from worker.aui.kept import Kept, KeptSockets
@@ -42,7 +43,8 @@ class Sessions:
         self._timeouts = timeouts
         self._redactor = redactor
         self._sockets: set[Socket] = set()
-        self._opening = Opening(network, max_bytes, self._sockets)
+        self._alarms = Alarms()
+        self._opening = Opening(network, max_bytes, self._sockets, self._alarms)
         self._kept = KeptSockets(network.keep_socket)
         # websockets logs the request line, key included, at DEBUG.
         WIRE_LOG.setLevel(logging.WARNING)
@@ -62,10 +64,11 @@ class Sessions:
             # What a new socket does not get, a kept one shall not get either.
             self._kept.clear()
             return turn
-        conversation = Conversation(turn, socket, put, self._timeouts, deadline, self._redactor)
+        conversation = self._conversation(turn, socket, put, deadline)
         try:
             await conversation.hold(request)
         except BaseException:
+            conversation.leave()
             socket.close()
             raise
         self._let_go(conversation, socket, kept)
@@ -84,9 +87,7 @@ class Sessions:
             async with asyncio.timeout(self._timeouts.connect):
                 await socket.ping()
             if not socket.is_open:
-                await Conversation(
-                    turn, socket, _not_relayed, self._timeouts, math.inf, self._redactor
-                ).hold()
+                await self._conversation(turn, socket, _not_relayed, math.inf).hold()
         except TimeoutError:
             turn.ended(Source.CONNECT_TIMEOUT, detail="AUI did not answer a ping")
         finally:
@@ -103,6 +104,13 @@ class Sessions:
         for socket in sockets:
             socket.close()
         await asyncio.gather(*(socket.closed() for socket in sockets))
+
+    def _conversation(
+        self, turn: Turn, socket: Socket, put: Callable[[Update], None], deadline: float
+    ) -> Conversation:
+        return Conversation(
+            turn, socket, put, self._timeouts, deadline, self._redactor, self._alarms
+        )
 
     async def _open(self, turn: Turn, deadline: float) -> Socket | None:
         now = asyncio.get_running_loop().time()

@@ -126,6 +126,13 @@ class Replies:
         on_hub: whether the subscribers of the hub are told, or only the job's ``reply_to``.
     """
 
+    __slots__ = (
+        "address",
+        "attempt",
+        "on_hub",
+        "seq",
+    )
+
     def __init__(self, address: Address, base: int, *, on_hub: bool = True) -> None:
         self.address = address
         self.attempt = base

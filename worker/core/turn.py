@@ -36,6 +36,19 @@ class Turn:
         previous: the id of the last final that came over the same socket, if one did.
     """
 
+    __slots__ = (
+        "_failure",
+        "_newest",
+        "_previous",
+        "final",
+        "ignored",
+        "maybe_sent",
+        "sent_at",
+        "stale",
+        "task_id",
+        "verdict",
+    )
+
     def __init__(self, task_id: str, previous: str | None = None) -> None:
         self.task_id = task_id
         self.stale = False

@@ -51,20 +51,29 @@ class Attempts:
         """
         allowance = self._policy.allowance(self._clock.now)
         with self._gate.visit(network) as visit:
-            verdict = await self._once(visit, key, attempt, allowance, replies)
+            if not await self._begun(visit, allowance, replies):
+                return POSTPONED
+            verdict = await attempt(visit, allowance)
+            verdict = await self._weighed(visit, key, verdict, allowance, replies)
             if verdict.kind is not Kind.INTERRUPTED:
                 return verdict
-            again = partial(self._once, visit, key, attempt, allowance, replies)
+            again = partial(self._again, visit, key, attempt, allowance, replies)
             return await self._retried(verdict, again, allowance, replies)
 
-    async def _once(
+    async def _again(
         self, visit: Visit, key: str, attempt: Attempt, allowance: Allowance, replies: Replies
     ) -> Verdict:
-        if not await self._admitted(visit, allowance):
+        if not await self._begun(visit, allowance, replies):
             return POSTPONED
-        replies.begin_attempt()
         verdict = await attempt(visit, allowance)
         return await self._weighed(visit, key, verdict, allowance, replies)
+
+    async def _begun(self, visit: Visit, allowance: Allowance, replies: Replies) -> bool:
+        """Begin an attempt, once it is admitted; tell whether it is."""
+        admitted = await self._admitted(visit, allowance)
+        if admitted:
+            replies.begin_attempt()
+        return admitted
 
     async def _admitted(self, visit: Visit, allowance: Allowance) -> bool:
         """Wait at the gate; what a job is held there is not taken from its time."""

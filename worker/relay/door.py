@@ -23,6 +23,12 @@ class Visit:
         begun: it had a place before, and so may go on when the door is shut.
     """
 
+    __slots__ = (
+        "begun",
+        "door",
+        "since",
+    )
+
     def __init__(self, door: "Door") -> None:
         self.door = door
         self.since: float | None = None

@@ -26,6 +26,12 @@ from worker.relay.ports import Clock
 class Slot:
     """A place of a network and one of the process, for one attempt."""
 
+    __slots__ = (
+        "_held",
+        "_places",
+        "_visit",
+    )
+
     def __init__(self, visit: Visit, places: asyncio.Semaphore) -> None:
         self._visit = visit
         self._places = places

@@ -11,7 +11,7 @@ intake -> lanes -> Handler.handle(received, behind)
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from worker.core.body import with_task
@@ -77,59 +77,51 @@ class Handler:
             received: the job, claimed.
             behind: what waits behind it in its lane.
         """
+        replies = Replies(received.address, received.base, on_hub=received.on_hub)
+        progress = Progress(self._clock)
         async with received.worked_on() as work:
-            await self._bring_to_its_end(received, behind)
+            try:
+                answered, verdict = False, None
+                try:
+                    ended = await self._endings.repeat(received)
+                    if ended is None:
+                        verdict = await self._course(received, replies, progress, behind)
+                    else:
+                        answered = ended.answered
+                except Exception as error:
+                    verdict = _bug(error, received, replies)
+                if answered:
+                    await received.ack_with(behind)
+                else:
+                    await self._settle(received, verdict, replies, progress, behind)
+            except Exception:
+                # Not even the dead letter could be written; at 10 deliveries it is a poison job.
+                about = _about(received.address)
+                log.exception("a job could not be settled: given back", extra=about)
+                received.give_back()
         if work.abandoned:
             log.warning(
                 "a job is left to whoever has its redelivery", extra=_about(received.address)
             )
 
-    async def _bring_to_its_end(self, received: Received, behind: Sequence[Received]) -> None:
-        replies = Replies(received.address, received.base, on_hub=received.on_hub)
-        progress = Progress(self._clock)
-        repeated, verdict = None, None
-        try:
-            try:
-                repeated = await self._endings.repeat(received)
-                if repeated is None:
-                    verdict = await self._verdict(received, replies, progress, behind)
-            except Exception as error:
-                log.exception("a bug while handling a job", extra=_about(received.address))
-                if replies.attempt == received.base:
-                    replies.begin_attempt()  # it broke before the first one: attempts count from 1
-                verdict = judge(Source.BUG, detail=type(error).__name__)
-            if repeated is not None and repeated.answered:
-                await received.ack_with(behind)
-            else:
-                await self._settle(received, verdict, replies, progress, behind)
-        except Exception:
-            # Not even the dead letter could be written; at 10 deliveries it is a poison job.
-            log.exception("a job could not be settled: given back", extra=_about(received.address))
-            received.give_back()
-
-    async def _verdict(
+    def _course(
         self,
         received: Received,
         replies: Replies,
         progress: Progress,
         behind: Sequence[Received],
-    ) -> Verdict | None:
-        """Return how the job ended; None if nothing is left to be said about it here."""
+    ) -> Awaitable[Verdict | None]:
+        """Choose what is to be done; it returns how the job ended, or None if nothing is left."""
         job, envelope = received.job, received.delivery.envelope
         if job is None or received.problem is not None:
-            replies.begin_attempt()
-            return received.problem or judge(Source.BUG)
+            return _refuse(received, replies)
         task_id, user_id = job.address.task_id, job.address.user_id
         key = task_id or user_id or ""
         if not in_place(key, envelope.routing_key, self._partitions):
-            await self._forward(received, job, key, envelope.body, job.attempt_base)
-            return None
+            return self._forward(received, job, key, envelope.body, job.attempt_base)
         if task_id is None:
-            return await self._find_task(received, job, replies, progress)
-        verdict = await self._turns.run(received, job, task_id, replies, progress, behind)
-        if verdict.reason == "not_found" and user_id is not None:
-            self._users.forget(job.address.network, user_id, task_id)
-        return verdict
+            return self._find_task(received, job, replies, progress)
+        return self._turns.run(received, job, task_id, replies, progress, behind)
 
     async def _find_task(
         self, received: Received, job: Job, replies: Replies, progress: Progress
@@ -168,6 +160,11 @@ class Handler:
         )
         await self._copies.to_slot(envelope.network, slot_of(key), body, properties)
 
+    def _forget_task(self, address: Address, verdict: Verdict) -> None:
+        """Know a user's task no longer if AUI knows it no longer."""
+        if verdict.reason == "not_found" and address.user_id and address.task_id:
+            self._users.forget(address.network, address.user_id, address.task_id)
+
     async def _settle(
         self,
         received: Received,
@@ -180,6 +177,7 @@ class Handler:
         if verdict is None:
             await received.ack()
             return
+        self._forget_task(received.address, verdict)
         match decide(verdict):
             case GiveBack():
                 received.give_back()
@@ -199,6 +197,18 @@ class Handler:
             "recovered": progress.recovered,
         }
         log.info("job ended", extra={FIELDS: _about(received.address)[FIELDS] | ended})
+
+
+async def _refuse(received: Received, replies: Replies) -> Verdict:
+    replies.begin_attempt()
+    return received.problem or judge(Source.BUG)
+
+
+def _bug(error: Exception, received: Received, replies: Replies) -> Verdict:
+    log.error("a bug while handling a job", exc_info=error, extra=_about(received.address))
+    if replies.attempt == received.base:
+        replies.begin_attempt()  # it broke before the first one: attempts count from 1
+    return judge(Source.BUG, detail=type(error).__name__)
 
 
 def _about(address: Address) -> dict[str, dict[str, object]]:

@@ -34,6 +34,22 @@ class Outbox:
         now: a monotonic clock, in seconds.
     """
 
+    __slots__ = (
+        "_begun",
+        "_closing",
+        "_hold",
+        "_last",
+        "_now",
+        "_pace",
+        "_pause",
+        "_publisher",
+        "_pump",
+        "_replies",
+        "_size",
+        "_waiting",
+        "coalesced",
+    )
+
     def __init__(
         self,
         publisher: Publisher,

@@ -113,27 +113,37 @@ class Turns:
 
     async def _attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
         """Make one attempt: look, where the message may have been sent, and else send it."""
-        received = work.received
-        if work.asked.maybe:
-            found = await self._find(work, visit, allowance.start())
-            if isinstance(found, Verdict):
-                work.progress.note(work.replies.attempt, "looking", found)
-                return found
-            if found is not None:
-                return _recovered(found, work)
-        if received.expired(self._clock):
-            return judge(Source.EXPIRED, detail="expired before it could be sent")
+        done = await self._looked(work, visit, allowance) if work.asked.maybe else None
+        if done is None and work.received.expired(self._clock):
+            done = judge(Source.EXPIRED, detail="expired before it could be sent")
+        if done is not None:
+            return done
         await self._publisher.ready()
         async with self._gate.slot(visit) as admitted:
-            if not admitted or received.delivery.lost:
+            if not admitted or work.received.delivery.lost:
                 return POSTPONED
-            turn = await self._converse(work, allowance.start())
+            outbox = Outbox(
+                self._publisher, work.replies, work.job.pace, work.hold, self._clock.now
+            )
+            async with outbox:
+                turn = await self._agents[work.job.address.network].converse(
+                    work.task_id, work.job.request, allowance.start(), outbox.put
+                )
         work.asked.note(turn, self._clock.now())
         if turn.stale:
             # No fault of this attempt's: it looks whether AUI has the message all the same.
             log.info("task %s: the socket of its last turn was gone", work.task_id)
             return await self._attempt(work, visit, allowance)
+        _tell_of(work.task_id, turn, outbox)
         return _noted(turn, work)
+
+    async def _looked(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict | None:
+        """Look for the answer; None if the message is to be sent."""
+        found = await self._find(work, visit, allowance.start())
+        if isinstance(found, Verdict):
+            work.progress.note(work.replies.attempt, "looking", found)
+            return found
+        return None if found is None else _recovered(found, work)
 
     async def _find(self, work: "_Work", visit: Visit, ends_at: float) -> Said | Verdict | None:
         def twin_behind() -> bool:
@@ -145,18 +155,6 @@ class Turns:
         return await self._recovery.find(
             work.job, work.task_id, work.asked, visit, ends_at, twin_behind, behind
         )
-
-    async def _converse(self, work: "_Work", deadline: float) -> Turn:
-        job = work.job
-        agent = self._agents[job.address.network]
-        outbox = Outbox(self._publisher, work.replies, job.pace, work.hold, self._clock.now)
-        async with outbox:
-            turn = await agent.converse(work.task_id, job.request, deadline, outbox.put)
-        if outbox.coalesced:
-            log.debug("task %s: %d updates coalesced", work.task_id, outbox.coalesced)
-        if turn.ignored:
-            log.warning("ignored of task %s: %s", work.task_id, dict(turn.ignored))
-        return turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +169,13 @@ class _Work:
     behind: Sequence[Received]
     asked: Asked
     hold: Hold
+
+
+def _tell_of(task_id: str, turn: Turn, outbox: Outbox) -> None:
+    if outbox.coalesced:
+        log.debug("task %s: %d updates coalesced", task_id, outbox.coalesced)
+    if turn.ignored:
+        log.warning("ignored of task %s: %s", task_id, dict(turn.ignored))
 
 
 def _noted(turn: Turn, work: _Work) -> Verdict:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from websockets.asyncio.client import ClientConnection
 
 from tests.unit.aui.servers import KEY, REDACTOR
-from worker.aui.conversation import Conversation
-from worker.aui.keepalive import Keepalive
+from worker.aui.alarms import Alarms
 from worker.aui.kept import KeptSockets
 from worker.aui.network import Network
 from worker.aui.proxied import ProxiedSocket
@@ -23,7 +22,7 @@ from worker.sandbox import Sandbox
 
 GENEROUS = Timeouts(connect=5.0, first_text=5.0, idle=5.0)
 MAX_BYTES = 1024 * 1024
-_TIMED = [kind.__name__ for kind in (Conversation, Keepalive, KeptSockets)]
+_TIMED = [kind.__name__ for kind in (Alarms, KeptSockets)]
 
 
 @dataclass

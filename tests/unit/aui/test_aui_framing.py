@@ -29,9 +29,13 @@ class Reading:
         self.pongs: list[bytes] = []
         self.by_wire = 0
         self._parts = b""
-        self.framing = Framing(self.wire, self.messages.append, self.stirred)
+        self.framing = Framing(self.wire, self)
 
-    def stirred(self) -> None:
+    def tell(self, message: bytes) -> None:
+        """Take a plain message."""
+        self.messages.append(message)
+
+    def take(self) -> None:
         """Take what the wire has read."""
         for event in self.wire.events_received():
             if isinstance(event, Frame) and event.opcode not in CTRL_OPCODES:
@@ -46,7 +50,7 @@ class Reading:
     def read_whole(self, data: bytes) -> "Reading":
         """Let the wire read everything by itself, at once."""
         self.wire.receive_data(data)
-        self.stirred()
+        self.take()
         return self
 
     def read(self, data: bytes, cuts: list[int]) -> "Reading":
@@ -62,7 +66,7 @@ class Reading:
         wire = self.wire
         state = wire.state
         wire.receive_eof()
-        self.stirred()
+        self.take()
         ends = (wire.close_rcvd, wire.close_sent, wire.close_rcvd_then_sent, state)
         return self.messages, self.pongs, ends, [len(data) for data in wire.data_to_send()]
 

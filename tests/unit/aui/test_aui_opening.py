@@ -13,6 +13,7 @@ from tests.conformance.script import final
 from tests.conformance.ways import connect_proxy
 from tests.unit.aui.servers import KEY, raw_server, response, websocket_server
 from tests.unit.aui.talk import request_of, talk
+from worker.aui.alarms import Alarms
 from worker.aui.direct import DirectSocket
 from worker.aui.network import Network
 from worker.aui.opening import Opening
@@ -120,7 +121,7 @@ async def test_a_proxy_is_used_where_the_environment_names_one_for_the_url(
     async with websocket_server(say_hi) as server, connect_proxy() as proxy:
         for name, value in environment.items():
             monkeypatch.setenv(name, value.replace("here", f"http://127.0.0.1:{proxy}"))
-        socket = await Opening(server.network(), 1000, alive).open()
+        socket = await Opening(server.network(), 1000, alive, Alarms()).open()
         assert isinstance(socket, kind)
         assert alive == {socket}
         socket.close()
@@ -132,7 +133,9 @@ async def test_the_certificates_are_read_once_for_all_sockets(
     tls_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
-    opening = Opening(Network("default", KEY, f"https://localhost:{tls_port}/api"), 1000, set())
+    opening = Opening(
+        Network("default", KEY, f"https://localhost:{tls_port}/api"), 1000, set(), Alarms()
+    )
     for _ in range(2):
         socket = await opening.open()
         socket.close()

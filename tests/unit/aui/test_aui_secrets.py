@@ -21,6 +21,7 @@ from tests.unit.aui.servers import (
 )
 from tests.unit.aui.talk import GENEROUS, Heard, ask, network_of, request_of, talk
 from worker.aui.agent import AuiAgent
+from worker.aui.alarms import Alarms
 from worker.aui.conversation import Conversation
 from worker.aui.direct import DirectSocket
 from worker.aui.network import Network
@@ -50,7 +51,7 @@ def all_of(heard: Heard) -> tuple[object, ...]:
     error = heard.verdict.error or b""
     final = heard.turn.final.raw if heard.turn.final else b""
     texts = [*heard.texts, error.decode(), final.decode()]
-    return (heard.verdict, vars(heard.turn), *texts)
+    return (heard.verdict, [getattr(heard.turn, name) for name in Turn.__slots__], *texts)
 
 
 @pytest.fixture
@@ -196,8 +197,9 @@ async def test_nothing_that_holds_the_key_shows_it(sandbox: Sandbox) -> None:
     agent = AuiAgent(network, GENEROUS, 1024, REDACTOR)
     sessions = Sessions(network, GENEROUS, 1024, REDACTOR)
     turn = Turn("t")
-    socket = DirectSocket(ClientProtocol(parse_uri(network.session_url)), {"x": KEY}, set())
-    conversation = Conversation(turn, socket, print, GENEROUS, 0.0, REDACTOR)
+    alarms = Alarms()
+    socket = DirectSocket(ClientProtocol(parse_uri(network.session_url)), {"x": KEY}, set(), alarms)
+    conversation = Conversation(turn, socket, print, GENEROUS, 0.0, REDACTOR, alarms)
     assert_no_key(repr(network), repr(agent), repr(agent.rest), repr(sessions))
     assert_no_key(repr(socket), repr(conversation), repr(turn))
     await agent.aclose()
