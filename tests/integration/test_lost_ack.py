@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import pytest
@@ -23,17 +22,15 @@ async def ask(sandbox: Sandbox, task_id: str, text: str) -> str:
         return str(answered.raise_for_status().json()["id"])
 
 
-@pytest.mark.parametrize("dated", [True, False])
 @pytest.mark.parametrize("begun", [2, 3], ids=["the next one begun", "and one after that"])
 async def test_a_job_whose_ack_was_lost_is_found_before_the_next_one(
-    at: Bench, lines: list[Line], amqp_url: str, sandbox: Sandbox, dated: bool, begun: int
+    at: Bench, lines: list[Line], amqp_url: str, sandbox: Sandbox, begun: int
 ) -> None:
     """All of them come again, and all are in the history: nobody is asked again."""
     texts = ["a microwave", "the cheaper one", "and a fridge"][:begun]
     task = sandbox.create_task("user")
     hub = await at.hub()
-    more: dict[str, Any] = {"timestamp": datetime.now(UTC)} if dated else {}
-    jobs = [await at.say(task.id, text, **more) for text in texts]
+    jobs = [await at.say(task.id, text, timestamp=datetime.now(UTC)) for text in texts]
     line = lines[partition_of(slot_of(task.id), PARTITIONS)]
     await line.until_ready(begun)
     await line.hand_out_in_vain(1)

@@ -96,14 +96,16 @@ def look(
         twin_behind: a later job with the same text may have been sent, too: the first such
             message is ours then, and otherwise the last.
         behind: the texts of the later jobs that may have been sent, too, in their order: an ack
-            gets lost after the next job was begun, and then all of them come again.
+            gets lost after the next job was begun, and then all of them come again. It takes an
+            anchor to tell that from earlier messages that were the same.
     """
     final = _behind(history, anchor.previous)
     exact = final is not None or anchor.sent is not None
     # What the history shows in its order needs no comparison of times, which may be cut to seconds.
     bound = anchor.not_before if final is None else None
     ambiguous = final is None and bound is None
-    newest, end = _last_run(history, text, behind)
+    # Undated, "no yes" behind an earlier "no yes" would be taken for it: lost, not asked twice.
+    newest, end = _last_run(history, text, () if ambiguous else behind)
     first = newest
     if final is not None:
         first = final

@@ -470,6 +470,13 @@ def test_an_answer_is_awaited_longer_than_a_message() -> None:
 def test_what_the_jobs_behind_it_said_since_does_not_hide_it(
     history: str, behind: list[str], seen: str
 ) -> None:
-    """An ack got lost after the next job was begun: all of them come again, without a time."""
-    anchor = Anchor(None, None, None, False)
-    assert seen in told(look(said(history), "yes", anchor, behind=behind))
+    """An ack got lost after the next job was begun: all of them come again."""
+    dated = Anchor(None, None, 1.0, False)
+    assert seen in told(look(said(history), "yes", dated, behind=behind))
+
+
+def test_undated_what_was_said_before_is_never_taken_for_ours_and_those_behind() -> None:
+    """It would be the answer to another question; asked twice is better than not at all."""
+    undated = Anchor(None, None, None, False)
+    history = said("u:yes a:A1 u:no a:A2")
+    assert "absent" in told(look(history, "yes", undated, behind=["no"]))

@@ -1,7 +1,7 @@
 """Whatever AUI and the workers do, each job gets its own answer, and no agent is asked twice."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.script import PATIENCE, Close, Lose, Stale, Step
@@ -44,6 +44,8 @@ mishaps = st.dictionaries(st.integers(1, 60), st.sampled_from([CRASH, CUT, LOSE]
     st.sampled_from([0.0, LAG]),
     st.booleans(),
 )
+@example(["no", "yes", "no", "yes"], [], {1: CUT, 15: CRASH}, [], 0.0, False)
+@example(["no", "yes", "no", "yes"], [], {5: CUT, 12: CRASH}, [], 0.0, False)
 async def test_each_job_gets_its_own_answer_and_is_asked_again_only_where_there_was_none(
     first: list[str],
     later: list[str],
