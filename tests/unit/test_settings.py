@@ -74,6 +74,10 @@ DEFAULTS: dict[str, tuple[object, str, object]] = {
     "TOPOLOGY": ("declare", "verify", "verify"),
     "PUBLISHING": ("auto", "plain", "plain"),
     "ID": (None, "worker-1.a_b", "worker-1.a_b"),
+    "HTTP_HOST": ("0.0.0.0", "127.0.0.1", "127.0.0.1"),
+    "HTTP_PORT": (8080, "0", 0),
+    "TRACE_PARENT": ("parent", "link", "link"),
+    "LOG_TEXT": (False, "1", True),
     "LOG_LEVEL": ("info", "debug", "debug"),
     "LOG_FORMAT": (None, "json", "json"),
 }
@@ -290,6 +294,7 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("WORKER_REPLY_TO_PATTERN", {"WORKER_REPLY_TO_PATTERN": f"(?P<{SECRET}>a)(?P<{SECRET}>"}),
     ("WORKER_TOPOLOGY", {"WORKER_TOPOLOGY": SECRET}),
     ("WORKER_ID", {"WORKER_ID": f"{SECRET} x"}),
+    ("WORKER_TRACE_PARENT", {"WORKER_TRACE_PARENT": SECRET}),
     ("WORKER_LOG_FORMAT", {"WORKER_LOG_FORMAT": SECRET}),
     ("WORKER_LOG_LEVEL", {"WORKER_LOG_LEVEL": SECRET}),
 ]

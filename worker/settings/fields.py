@@ -76,6 +76,8 @@ def _check_pattern(value: str) -> str:
 
 AmqpUrl = Annotated[SecretStr, AfterValidator(_check_amqp_url)]
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+HttpHost = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:%_-]{1,255}$")]
+"""An address to listen on, or a name of one."""
 HttpUrl = Annotated[str, _check_url("http", "https")]
 WsUrl = Annotated[str, _check_url("ws", "wss")]
 PartitionRange = Annotated[str, AfterValidator(_check_range)]

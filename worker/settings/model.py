@@ -22,6 +22,7 @@ from worker.aui.network import Region, WsAuth
 from worker.settings.fields import (
     AmqpUrl,
     ApiKey,
+    HttpHost,
     HttpUrl,
     PartitionRange,
     Partitions,
@@ -34,6 +35,7 @@ from worker.settings.fields import (
     numbers_of,
 )
 from worker.telemetry.logs import LogFormat
+from worker.telemetry.tracing import Parent
 
 SECRETS = Path("/run/secrets")
 
@@ -100,6 +102,14 @@ class WorkerSettings(BaseSettings):
     ``publishing`` is ``fast``, in frames made for it, or ``plain``, through aio-pika at many times
     the cost; ``auto`` is fast where that works with the client library and the broker that are
     there, which is tried at the start.
+
+    ``http_host`` is every address by default (``::`` is the same of IPv6): an orchestrator's probes
+    and a metrics scraper come from elsewhere, and would not reach a loopback. What they are told is
+    no secret, and nothing can be done there; ``127.0.0.1`` keeps it to the machine all the same.
+
+    ``trace_parent`` says what the span of a job's producer is to the job's: its parent, or, of
+    producers that are not trusted to decide what is sampled, only linked (``link``). ``log_text``
+    has the line at the end of each job tell what was asked and answered.
     """
 
     model_config = _config("WORKER_")
@@ -123,7 +133,11 @@ class WorkerSettings(BaseSettings):
     topology: TopologyMode = "declare"
     publishing: PublishingMode = "auto"
     id: WorkerId = Field(default_factory=lambda: _id_of_host())
+    http_host: HttpHost = "0.0.0.0"  # noqa: S104  see above
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    trace_parent: Parent = "parent"
     log_format: LogFormat = "console"
+    log_text: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
