@@ -7,6 +7,8 @@ Layers, from the bottom; imports go down only and siblings do not know each othe
     amqp  aui  relay    RabbitMQ · AUI · the flow of one job between them, over ports
     settings    configuration, read once
     app         the composition root
+    http        what a worker tells over HTTP: health and metrics
+    check       would a worker work here, and if not, why not
     cli         one file per command
 
 ``sandbox`` stands apart: a faithful AUI to develop against, which shares no code with the rest.

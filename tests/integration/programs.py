@@ -16,7 +16,8 @@ PATIENCE = 30.0
 def environment(amqp_url: str, sandbox: Sandbox | None = None, **more: str) -> dict[str, str]:
     """Return a clean environment for a command."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    env = kept | {"AMQP_URL": amqp_url, "PYTHONPATH": os.getcwd(), "COLUMNS": "120"} | more
+    env = kept | {"AMQP_URL": amqp_url, "PYTHONPATH": os.getcwd(), "COLUMNS": "120"}
+    env |= {"WORKER_HTTP_HOST": "127.0.0.1", "WORKER_HTTP_PORT": "0"} | more
     if sandbox is not None:
         env["AUI_BASE_URL"] = sandbox.base_url
     return env

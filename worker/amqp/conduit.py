@@ -66,6 +66,12 @@ class Conduit:
             return True
         return self.current is not None and self.current.tally.overdue(self._stalled_after)
 
+    @property
+    def pending(self) -> int:
+        """How much is published over the current channel and not yet confirmed."""
+        current = self.current
+        return 0 if current is None else current.tally.updates + current.tally.awaited
+
     async def ready(self) -> Publishing:
         """Wait until there is a channel and the broker takes publishes; return what to use."""
         if self.current is not None and self._flowing():

@@ -49,6 +49,9 @@ class QueueConsumer:
         max_age: seconds after which the oldest unsettled delivery makes it drain and begin anew.
         now: a monotonic clock, in seconds.
         sleep: waits so many seconds of it.
+
+    Attributes:
+        queue: its name.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class QueueConsumer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._link = link
-        self._queue = queue
+        self.queue = queue
         self._network = network
         self._prefetch = prefetch
         self._on_delivery = on_delivery
@@ -133,12 +136,12 @@ class QueueConsumer:
                 ledger.recall()
             await self._end(ledger)
             if channel.lost and not session.lost:
-                log.warning("%s: %s; consuming again", self._queue, channel.lost.why)
+                log.warning("%s: %s; consuming again", self.queue, channel.lost.why)
             elif ledger.rest > 0:
                 await self._sleep(ledger.rest)
         except LinkLost as error:
             if not session.lost:
-                log.warning("%s: %s; trying again", self._queue, error)
+                log.warning("%s: %s; trying again", self.queue, error)
             if error.code == NOT_FOUND:
                 await self._link.repair()
         finally:
@@ -146,7 +149,7 @@ class QueueConsumer:
         return ledger
 
     async def _begin(self, ledger: Ledger) -> None:
-        line = Line(self._queue, ledger, self._on_delivery)
+        line = Line(self.queue, ledger, self._on_delivery)
 
         async def deliver(delivered: DeliveredMessage) -> None:
             # What comes during a drain goes back with the channel.
@@ -156,7 +159,7 @@ class QueueConsumer:
         raw = ledger.channel.raw
         await guarded(raw.basic_qos(prefetch_count=self._prefetch))
         await guarded(
-            raw.basic_consume(self._queue, deliver, arguments={"x-priority": self._priority})
+            raw.basic_consume(self.queue, deliver, arguments={"x-priority": self._priority})
         )
         ledger.begun = True
         self.started.set()
@@ -173,6 +176,7 @@ class QueueConsumer:
             first=ledger.enter(tag),
             at=self._now(),
             suspicion=self._survivals.suspicion(envelope) if self._find_crashers else 0,
+            queue=self.queue,
         )
 
     async def _end(self, ledger: Ledger) -> None:
@@ -194,7 +198,7 @@ class QueueConsumer:
             log.warning(
                 "%s: a delivery is unsettled for %.0f s; draining before the broker closes the"
                 " channel",
-                self._queue,
+                self.queue,
                 self._max_age,
             )
 

@@ -15,6 +15,7 @@ class AmqpDelivery:
         "at",
         "envelope",
         "first",
+        "queue",
         "suspicion",
         "tag",
     )
@@ -28,11 +29,13 @@ class AmqpDelivery:
         first: bool = False,
         at: float = 0.0,
         suspicion: int = 0,
+        queue: str = "",
     ) -> None:
         self.envelope = envelope
         self.first = first
         self.at = at
         self.suspicion = suspicion
+        self.queue = queue
         self.tag = tag
         self._ledger = ledger
         self._settled = False

@@ -22,6 +22,7 @@ class Watch:
         self._number = number
 
     def __call__(self) -> None:
+        """Take it back."""
         self._calls.pop(self._number, None)
 
 

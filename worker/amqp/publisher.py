@@ -16,8 +16,9 @@ from worker.amqp.link import Link
 from worker.amqp.outlet import Outlet, Placed
 from worker.core import headers as h
 from worker.core.job import Address
-from worker.core.reply import Reply
+from worker.core.reply import Reply, ReplyKind
 from worker.core.topology import HUB, UNCLAIMED
+from worker.telemetry.metrics import Metrics
 
 DIRECT_WINDOW = 8 * WINDOW
 """Wider than that of the hub: only a queue of some ``reply_to`` that confirms nothing fills it."""
@@ -31,9 +32,11 @@ class ReplyPublisher:
     Args:
         link: the connection.
         choice: how to publish.
+        metrics: what is counted.
     """
 
-    def __init__(self, link: Link, choice: Choice = PLAIN) -> None:
+    def __init__(self, link: Link, choice: Choice = PLAIN, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._hub = Outlet(link, choice)
         self._direct = Outlet(link, choice, DIRECT_WINDOW)
         self._keeping: asyncio.Task[None] | None = None
@@ -49,6 +52,11 @@ class ReplyPublisher:
         """Publishing will not be possible for a while, as far as is known."""
         return self._hub.held_up
 
+    @property
+    def pending(self) -> int:
+        """How many replies are published and not yet confirmed."""
+        return self._hub.pending + self._direct.pending
+
     async def ready(self) -> None:
         """Return once publishing is possible."""
         if self._keeping is None:
@@ -61,6 +69,7 @@ class ReplyPublisher:
 
         It is published once: should it get lost with the link, the next one has its text.
         """
+        self._metrics.sent(ReplyKind.UPDATE)
         hub = self._hub.current
         if reply.on_hub and hub is not None:
             hub.update(reply, _on_hub)
@@ -69,10 +78,12 @@ class ReplyPublisher:
 
     async def announce(self, reply: Reply) -> None:
         """Publish a reply that ends nothing, and wait for its confirm."""
+        self._metrics.sent(reply.kind)
         await _all(self._places(reply, mandatory=False))
 
     async def terminal(self, reply: Reply) -> None:
         """Publish a terminal reply, until the broker has confirmed that somebody has it."""
+        self._metrics.sent(reply.kind)
         self._forget(reply.address)
         placed = await _all(self._places(reply, mandatory=True))
         if Placed.REFUSED in placed:
@@ -113,6 +124,7 @@ class ReplyPublisher:
             yield self._direct.place("", to, reply, mandatory=sure)
 
     async def _keep_unclaimed(self, reply: Reply, why: Placed) -> None:
+        self._metrics.unclaimed("refused" if why is Placed.REFUSED else "unrouted")
         log.warning("reply %s: %s, kept in %s", reply.message_id, why.value, UNCLAIMED)
         extra = {h.UNCLAIMED_REASON: why.value, h.UNCLAIMED_KEY: reply.routing_key}
         await self._direct.place_surely("", UNCLAIMED, reply.noting(extra))

@@ -15,6 +15,7 @@ from aiormq.exceptions import (
     IncompatibleProtocolError,
     InvalidFrameError,
     ProbableAuthenticationError,
+    ProtocolSyntaxError,
 )
 from yarl import URL
 
@@ -62,8 +63,6 @@ def _step(lost: LinkLost, url: URL, patience: float) -> str:
     below = error if error is None or error.__cause__ is None else error.__cause__
     if isinstance(error, AuthenticationError | ProbableAuthenticationError):
         return "login: the broker refused the user name or password"
-    if isinstance(error, IncompatibleProtocolError):
-        return "connection: what is there does not speak AMQP 0-9-1"
     # RabbitMQ answers Connection.Open with a Close, whose text the client library leaves out.
     if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
         vhost = url.path.removeprefix("/") or "/"
@@ -73,6 +72,8 @@ def _step(lost: LinkLost, url: URL, patience: float) -> str:
         )
     if isinstance(error, TimeoutError):
         return f"connection: no answer within {patience:g} s"
+    if isinstance(error, IncompatibleProtocolError | InvalidFrameError | ProtocolSyntaxError):
+        return f"connection: what is there does not speak AMQP 0-9-1 ({lost})"
     return _of_socket(below, url) or f"connection: {lost}"
 
 
@@ -91,6 +92,6 @@ def _of_socket(error: BaseException | None, url: URL) -> str | None:
             return f"TLS: a file that the URL names cannot be read: {error.strerror}"
         case ConnectionRefusedError():
             return "connection: refused: nobody listens there"
-        case ConnectionResetError():
+        case ConnectionResetError() | EOFError():
             return "connection: hung up before it said a word: is it RabbitMQ, and the right port?"
     return None

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import demo, explain, partitions, run, sandbox, send, tail, topology
+from worker.cli import check, demo, explain, partitions, run, sandbox, send, tail, topology
 from worker.client import NotDelivered
 from worker.core.errors import ConfigurationError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run.run)
+app.command()(check.check)
 app.command()(send.send)
 app.command()(tail.tail)
 app.command()(topology.topology)

@@ -21,7 +21,6 @@ from worker.app import running
 from worker.aui.agent import AuiAgent
 from worker.aui.network import Network
 from worker.aui.timeouts import Timeouts
-from worker.cli.sandbox import load_sandbox
 from worker.cli.screen import Screen, plain
 from worker.client import Client, ReceivedReply, connected
 from worker.core import headers as h
@@ -29,6 +28,7 @@ from worker.core.errors import AgentUnavailable, ConfigurationError
 from worker.core.redact import Redactor
 from worker.core.reply import ReplyKind
 from worker.core.topology import DEFAULT_NETWORK
+from worker.sandbox import Sandbox
 from worker.settings import Settings, load_amqp_url, load_networks, load_worker_settings
 from worker.telemetry.logs import set_up_logs
 
@@ -101,7 +101,7 @@ async def _aui(console: Console, *, live: bool) -> AsyncIterator[Network]:
         return
     if os.environ.get("AUI_NETWORK_API_KEY"):
         console.print("[dim]AUI_NETWORK_API_KEY is set: --live asks the real AUI[/dim]")
-    async with load_sandbox()(api_key=SANDBOX_KEY, word_delay=0.03) as sandbox:
+    async with Sandbox(api_key=SANDBOX_KEY, word_delay=0.03) as sandbox:
         console.print(f"[dim]AUI[/dim]       a sandbox on {sandbox.base_url}")
         yield Network(DEFAULT_NETWORK, SANDBOX_KEY, sandbox.base_url)
 

@@ -6,9 +6,14 @@ import signal
 from collections.abc import Callable
 
 from worker.app import Worker
+from worker.app.garbage import look_less_often
 from worker.core.redact import Redactor
+from worker.http import Health, application, serving
 from worker.settings import Settings, load_settings
+from worker.settings.otel import adopt_otel_variables
 from worker.telemetry.logs import set_up_logs
+from worker.telemetry.setup import set_up_telemetry
+from worker.telemetry.telemetry import Telemetry
 
 
 def run() -> None:
@@ -18,18 +23,29 @@ def run() -> None:
     back at once.
     """
     settings = load_settings()
+    adopt_otel_variables()
     level = logging.getLevelNamesMapping()[settings.worker.log_level.upper()]
     set_up_logs(settings.worker.log_format, Redactor(settings.secrets), level)
+    own = settings.worker
+    telemetry = set_up_telemetry(own.id, list(settings.networks), own.trace_parent)
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-        runner.run(_work(settings))
+        runner.run(_work(settings, telemetry))
 
 
-async def _work(settings: Settings) -> None:
-    worker = Worker(settings)
+async def _work(settings: Settings, telemetry: Telemetry) -> None:
+    worker = Worker(settings, telemetry)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
-    await worker.run()
+    health = Health(worker.started.is_set, worker.not_ready)
+    own = settings.worker
+    # It answers before there is a broker to be had, and until the last job is finished.
+    try:
+        async with serving(application(health, telemetry.exposition), own.http_host, own.http_port):
+            look_less_often()
+            await worker.run()
+    finally:
+        await telemetry.shutdown()
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:

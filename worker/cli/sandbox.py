@@ -2,14 +2,12 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from worker.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from worker.sandbox import Sandbox
+from worker.sandbox import Sandbox
 
 
 def sandbox(
@@ -26,16 +24,15 @@ def sandbox(
     ] = None,
 ) -> None:
     """Run a sandbox of AUI's API, which misbehaves on demand ('!1011 after=3 | hello')."""
-    sandbox_class = load_sandbox()
 
-    def tell(started: "Sandbox") -> None:
+    def tell(started: Sandbox) -> None:
         # Flushed, for whoever waits for it behind a pipe.
         print(f"sandbox of AUI on {started.base_url}  (Ctrl-C stops it)")
         exports = f"AUI_BASE_URL={started.base_url} AUI_NETWORK_API_KEY={api_key}"
         print(f"  {exports} aui-worker run", flush=True)
 
     try:
-        server = sandbox_class(
+        server = Sandbox(
             api_key=api_key,
             dialect=dialect,
             word_delay=pace,
@@ -46,18 +43,3 @@ def sandbox(
     except ValueError as error:
         raise ConfigurationError(f"--journal: {error}") from None
     asyncio.run(server.run_forever(tell))
-
-
-def load_sandbox() -> "type[Sandbox]":
-    """Import the sandbox, which needs an extra.
-
-    Raises:
-        ConfigurationError: the extra is not installed.
-    """
-    try:
-        from worker.sandbox import Sandbox
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"the sandbox needs {error.name}: pip install 'aui-worker[sandbox]'"
-        ) from None
-    return Sandbox
