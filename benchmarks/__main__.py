@@ -34,7 +34,8 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peers",
         default="ours,naive,node,go",
-        help="who is measured: %(default)s; ours@DIRECTORY is the worker of another checkout",
+        help="who is measured: %(default)s; ours+all and ours+off trace every job and none, "
+        "ours@DIRECTORY is the worker of another checkout",
     )
     parser.add_argument("--quick", action="store_true", help="one small round: does it work?")
     parser.add_argument("--growth", action="store_true", help="how ours grows, instead (minutes)")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urljoin
 
 from benchmarks.program import Program, ProgramError
 
@@ -18,6 +19,13 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "go": [str(PEERS / "go" / "worker")],
 }
 OURS = "ours"
+_RATIO = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+TELEMETRY = {
+    "": {"OTEL_TRACES_EXPORTER": "otlp", **_RATIO},
+    "all": {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "parentbased_always_on"},
+    "off": {"OTEL_SDK_DISABLED": "true"},
+}
+"""What ours tells of itself, besides its log, by the word behind its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,8 @@ class Contender:
     """One of those measured.
 
     Attributes:
-        name: "naive", "node", "go", "ours", or "ours@DIRECTORY" for that checkout's worker.
+        name: "naive", "node", "go", or "ours", which traces one job in a hundred; "ours+all" traces
+            every one, "ours+off" none, and measures nothing; "ours@DIRECTORY" is that checkout's.
         profile: a file for what cProfile has to say of our worker's life.
     """
 
@@ -35,7 +44,8 @@ class Contender:
     @property
     def ours(self) -> bool:
         """It is our worker, of whatever checkout."""
-        return self.name.partition("@")[0] == OURS
+        name, _, telemetry = self.name.partition("@")[0].partition("+")
+        return name == OURS and telemetry in TELEMETRY
 
     @property
     def vhost(self) -> str:
@@ -81,8 +91,11 @@ class Contender:
             "AUI_NETWORK_API_KEY": KEY,
             "AUI_BASE_URL": setting.base,
             "WORKER_ID": "bench",
+            "WORKER_HTTP_PORT": "0",
             "WORKER_LOG_FORMAT": "json",
             "WORKER_CONCURRENCY": str(setting.at_once),
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": urljoin(setting.base, "/v1/traces"),
+            **TELEMETRY[self.name.partition("@")[0].partition("+")[2]],
             **setting.more,
         }
         command = [sys.executable, *profiler, "-m", "worker", "run"]

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.load_server`` prints its port. It speaks the documents' dialect; each
 message says in its text how it is to be answered (:mod:`benchmarks.load`). Besides AUI's paths
-there are ``/sent`` (when each update was handed to its socket, since asked last) and ``/release``.
+there are ``/sent`` (when each update was handed to its socket, since asked last), ``/release``,
+and ``/v1/traces``, which takes OpenTelemetry's spans and forgets them.
 """
 
 import asyncio
@@ -147,6 +148,8 @@ def respond(world: World, method: str, target: str, body: bytes) -> bytes:
     if parts.path.endswith("/messages"):
         task_id = parts.path.rsplit("/", 2)[1]
         return b"[" + b",".join(world.histories.get(task_id, ())) + b"]"
+    if parts.path == "/v1/traces":
+        return b""
     if method == "POST":
         return json.dumps(_task(json.loads(body)["user_id"])).encode()
     user = parse_qs(parts.query).get("user_id", [""])[0]

@@ -136,6 +136,7 @@ class FakeDelivery:
         self.first = True
         self.suspicion = envelope.delivery_count if envelope.redelivered else 0
         self.at = at
+        self.queue, self.tag = "aui.jobs.default.0", 1
         self._journal = journal or Journal()
 
     @property

@@ -22,6 +22,7 @@ from worker.relay.recovery import Recovery
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 from worker.settings import Settings
+from worker.telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Adapters:
     copies: Copies
     exchanges: TaskExchanges
     clock: Clock
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ def flow_of(settings: Settings, world: Adapters) -> Flow:
         endings=Endings(publisher, dead_letters, Finished(), memory),
         partitions=worker.partitions,
         clock=clock,
+        tracing=world.telemetry.tracing,
+        metrics=world.telemetry.metrics,
+        texts_told=worker.log_text,
     )
     lanes: Lanes[Received] = Lanes(handler.handle)
     rules = JobRules(worker.max_job_bytes, re.compile(worker.reply_to_pattern))

@@ -19,15 +19,15 @@ from worker.amqp.partitions import NetworkPartitions
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
 from worker.amqp.task_exchanges import LeasedTaskExchanges
+from worker.app.agents import agents_of
 from worker.app.consumers import dropped_consumer, network_consumers
 from worker.app.flow import Adapters, flow_of
-from worker.aui.agent import AuiAgent
-from worker.aui.timeouts import Timeouts
-from worker.core.redact import Redactor
+from worker.app.readings import readings_of
 from worker.core.rendezvous import heeds_priority
 from worker.relay.keeper import Keeper
 from worker.relay.ports import Clock
 from worker.settings import Settings
+from worker.telemetry.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,17 @@ log = logging.getLogger(__name__)
 class Worker:
     """A worker: give it its settings, then :meth:`run` it once. Made within a running event loop.
 
+    Args:
+        settings: how it works.
+        telemetry: what it tells of itself; by default, nothing.
+
     Attributes:
         started: set once the worker consumes for the first time.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry | None = None) -> None:
+        telemetry = telemetry or Telemetry()
+        self._metrics = telemetry.metrics
         self._settings = settings
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
@@ -50,18 +56,20 @@ class Worker:
         worker, url = settings.worker, settings.amqp_url
         loop = asyncio.get_running_loop()
         self._clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
-        self._agents = _agents(settings)
+        self._agents = agents_of(settings)
         self._consuming = Link(
             "consuming", url, prepare=self._establish, repair=self._set_up, fenced=True
         )
         choice = Choice(worker.publishing)
         self._publishing = Link("publishing", url, prepare=choice.prepare, repair=self._set_up)
-        self._publisher = ReplyPublisher(self._publishing, choice)
+        self._publisher = ReplyPublisher(self._publishing, choice, self._metrics)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle, choice)
         copies = JobCopies(self._publishing, choice)
         self._flow = flow_of(
             settings,
-            Adapters(self._agents, self._publisher, copies, self._exchanges, self._clock),
+            Adapters(
+                self._agents, self._publisher, copies, self._exchanges, self._clock, telemetry
+            ),
         )
         intake = self._flow.intake
         self._consumers = {
@@ -70,6 +78,16 @@ class Worker:
         }
         self._dropped = dropped_consumer(worker, self._consuming, intake.receive_dropped)
         self._keepers = [self._keeper(name) for name in settings.networks]
+        self._metrics.observe(
+            readings_of(
+                self._flow,
+                self._agents,
+                (self._consuming, self._publishing),
+                self._publisher,
+                self._consumers,
+                ready=lambda: not self.not_ready(),
+            )
+        )
 
     def stop(self) -> None:
         """Ask it to stop: finish what runs, start nothing. A second call skips the finishing."""
@@ -201,7 +219,8 @@ class Worker:
     def _keeper(self, network: str) -> Keeper:
         *partitions, strays = self._consumers[network]
         queues = NetworkPartitions(partitions, [strays])
-        return Keeper(self._flow.gate.door(network), self._agents[network], queues, self._clock)
+        door, agent = self._flow.gate.door(network), self._agents[network]
+        return Keeper(door, agent, queues, self._clock, self._metrics)
 
 
 @asynccontextmanager
@@ -225,13 +244,3 @@ async def running(settings: Settings) -> AsyncIterator[Worker]:
         started.cancel()
         worker.stop()
         await asyncio.gather(life, started, return_exceptions=True)
-
-
-def _agents(settings: Settings) -> dict[str, AuiAgent]:
-    worker = settings.worker
-    timeouts = Timeouts(worker.connect_timeout, worker.first_text_timeout, worker.idle_timeout)
-    redactor = Redactor(settings.api_keys)
-    return {
-        name: AuiAgent(network, timeouts, worker.max_reply_bytes, redactor)
-        for name, network in settings.networks.items()
-    }

@@ -24,6 +24,16 @@ class AuiAgent:
         self.rest = Rest(network, timeouts.connect, timeouts.first_text, redactor)
         self._sessions = Sessions(network, timeouts, max_bytes, redactor)
 
+    @property
+    def conversations(self) -> int:
+        """WebSockets with a turn on them."""
+        return self._sessions.conversations
+
+    @property
+    def sockets_kept(self) -> int:
+        """WebSockets kept for the next turn of their task."""
+        return self._sessions.kept
+
     def converse(
         self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
     ) -> Coroutine[Any, Any, Turn]:

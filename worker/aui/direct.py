@@ -6,18 +6,17 @@ the callback that brings it.
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import cast
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.exceptions import ConnectionClosedError
 from websockets.frames import BINARY, CONT, PONG, TEXT, CloseCode, Frame
 from websockets.http11 import USER_AGENT, Response
 from websockets.protocol import Event, State
 
 from worker.aui import sockets
 from worker.aui.alarms import Alarms
-from worker.aui.framing import Framing
+from worker.aui.framing import Framing, write_out
 from worker.aui.keepalive import Keepalive
 from worker.aui.sockets import NOBODY, Listener, Socket, ToldTime
 
@@ -55,11 +54,7 @@ class DirectSocket(asyncio.Protocol):
     )
 
     def __init__(
-        self,
-        wire: ClientProtocol,
-        headers: Mapping[str, str],
-        alive: set[Socket],
-        alarms: Alarms,
+        self, wire: ClientProtocol, headers: Mapping[str, str], alive: set[Socket], alarms: Alarms
     ) -> None:
         self._wire = wire
         self._headers = headers
@@ -239,26 +234,14 @@ class DirectSocket(asyncio.Protocol):
             return
         self._keepalive.stop()
         if self._early is None:
-            self._over = True
+            self._over, wire = True, self._wire
             listener, self._listener = self._listener, NOBODY
-            listener.ended(self._end())
-
-    def _end(self) -> ConnectionClosed:
-        wire = self._wire
-        return ConnectionClosedError(wire.close_rcvd, wire.close_sent, wire.close_rcvd_then_sent)
+            listener.ended(
+                ConnectionClosedError(wire.close_rcvd, wire.close_sent, wire.close_rcvd_then_sent)
+            )
 
     def _flush(self) -> None:
         """Write what there is to be written; wait for the end for a bounded time."""
-        transport = self._transport
-        for data in self._wire.data_to_send():
-            if transport.is_closing():
-                break
-            if data:
-                transport.write(data)
-            elif transport.can_write_eof():
-                with suppress(OSError, RuntimeError):
-                    transport.write_eof()
-            else:  # TLS
-                transport.close()
+        write_out(self._wire, self._transport)
         if self._closing is None and self._wire.close_expected():
-            self._closing = self._loop.call_later(sockets.CLOSE_TIMEOUT, transport.abort)
+            self._closing = self._loop.call_later(sockets.CLOSE_TIMEOUT, self._transport.abort)

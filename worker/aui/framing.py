@@ -4,6 +4,8 @@ Nearly all that AUI sends are text frames, each a whole message, that arrive in 
 such a message takes a small part of the time that the library's parser takes.
 """
 
+import asyncio
+from contextlib import suppress
 from typing import Protocol
 
 from websockets.client import ClientProtocol
@@ -96,6 +98,20 @@ class Framing:
         if place < 0:
             self._begun = seen[1 - len(_END_OF_HEAD) :]
         return seen[stop:]
+
+
+def write_out(wire: ClientProtocol, transport: asyncio.Transport) -> None:
+    """Write what the wire has to send."""
+    for data in wire.data_to_send():
+        if transport.is_closing():
+            break
+        if data:
+            transport.write(data)
+        elif transport.can_write_eof():
+            with suppress(OSError, RuntimeError):
+                transport.write_eof()
+        else:  # TLS
+            transport.close()
 
 
 def _place(data: bytes, start: int, end: int) -> tuple[int, int]:

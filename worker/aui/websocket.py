@@ -35,6 +35,9 @@ class Sessions:
         timeouts: how long each step may take.
         max_bytes: the largest message accepted; a larger one is ``reply_too_large``.
         redactor: applied to every message before anything reads it.
+
+    Attributes:
+        conversations: sockets with a turn on them.
     """
 
     def __init__(
@@ -46,8 +49,14 @@ class Sessions:
         self._alarms = Alarms()
         self._opening = Opening(network, max_bytes, self._sockets, self._alarms)
         self._kept = KeptSockets(network.keep_socket)
+        self.conversations = 0
         # websockets logs the request line, key included, at DEBUG.
         WIRE_LOG.setLevel(logging.WARNING)
+
+    @property
+    def kept(self) -> int:
+        """Sockets that are kept for the next turn of their task."""
+        return len(self._kept)
 
     async def converse(
         self, task_id: str, request: bytes, deadline: float, put: Callable[[Update], None]
@@ -65,12 +74,15 @@ class Sessions:
             self._kept.clear()
             return turn
         conversation = self._conversation(turn, socket, put, deadline)
+        self.conversations += 1
         try:
             await conversation.hold(request)
         except BaseException:
             conversation.leave()
             socket.close()
             raise
+        finally:
+            self.conversations -= 1
         self._let_go(conversation, socket, kept)
         return turn
 

@@ -17,6 +17,7 @@ from worker.core.verdict import POSTPONED, Kind, Verdict
 from worker.relay.door import Visit
 from worker.relay.gate import Gate
 from worker.relay.ports import Clock, Publisher
+from worker.relay.progress import Progress
 
 Attempt = Callable[[Visit, Allowance], Awaitable[Verdict]]
 
@@ -37,7 +38,9 @@ class Attempts:
         self._policy = policy
         self._clock = clock
 
-    async def run(self, network: str, key: str, attempt: Attempt, replies: Replies) -> Verdict:
+    async def run(
+        self, network: str, key: str, attempt: Attempt, replies: Replies, progress: Progress
+    ) -> Verdict:
         """Call ``attempt`` until it is not interrupted, or what is allowed is used up.
 
         Args:
@@ -45,6 +48,7 @@ class Attempts:
             key: the task or user it is for; evidence of one is no evidence of another.
             attempt: makes one attempt and returns how it ended.
             replies: numbers the attempts.
+            progress: takes down how they go.
 
         Returns:
             the last verdict; a postponed one if the job is to go back to its queue.
@@ -54,18 +58,26 @@ class Attempts:
             if not await self._begun(visit, allowance, replies):
                 return POSTPONED
             verdict = await attempt(visit, allowance)
+            progress.end_attempt(verdict)
             verdict = await self._weighed(visit, key, verdict, allowance, replies)
             if verdict.kind is not Kind.INTERRUPTED:
                 return verdict
-            again = partial(self._again, visit, key, attempt, allowance, replies)
-            return await self._retried(verdict, again, allowance, replies)
+            again = partial(self._again, visit, key, attempt, allowance, replies, progress)
+            return await self._retried(verdict, again, allowance, replies, progress)
 
     async def _again(
-        self, visit: Visit, key: str, attempt: Attempt, allowance: Allowance, replies: Replies
+        self,
+        visit: Visit,
+        key: str,
+        attempt: Attempt,
+        allowance: Allowance,
+        replies: Replies,
+        progress: Progress,
     ) -> Verdict:
         if not await self._begun(visit, allowance, replies):
             return POSTPONED
         verdict = await attempt(visit, allowance)
+        progress.end_attempt(verdict)
         return await self._weighed(visit, key, verdict, allowance, replies)
 
     async def _begun(self, visit: Visit, allowance: Allowance, replies: Replies) -> bool:
@@ -105,6 +117,7 @@ class Attempts:
         again: Callable[[], Awaitable[Verdict]],
         allowance: Allowance,
         replies: Replies,
+        progress: Progress,
     ) -> Verdict:
         """Go on after a first attempt: tenacity's loop costs more than most jobs need."""
         made = [first]
@@ -114,9 +127,9 @@ class Attempts:
 
         async def announce(state: RetryCallState) -> None:
             assert state.outcome is not None  # tenacity sleeps after an outcome
-            await self._publisher.announce(
-                replies.retrying(state.outcome.result(), state.upcoming_sleep)
-            )
+            verdict = state.outcome.result()
+            progress.retry(verdict, state.upcoming_sleep)
+            await self._publisher.announce(replies.retrying(verdict, state.upcoming_sleep))
 
         retrying = AsyncRetrying(
             retry=self._policy.retry,

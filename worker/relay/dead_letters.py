@@ -56,6 +56,7 @@ class DeadLetters:
             message_id=envelope.properties.message_id or address.job_id,
         )
         await self._copies.to_dead(letter_key(address, verdict.reason), envelope.body, properties)
+        progress.metrics.dead_lettered(address.network, verdict.reason)
         reply = replies.failed(verdict)
-        await self._publisher.terminal(reply)
+        await progress.end(self._publisher, reply)
         return reply

@@ -98,7 +98,7 @@ class Endings:
         reply = replies.final(final.raw, recovered=progress.recovered)
         # Remembered at once: should this be abandoned, the next delivery need not ask.
         self._finished.remember(reply, confirmed=False)
-        await self._publisher.terminal(reply)
+        await progress.end(self._publisher, reply)
         self._finished.remember(reply, confirmed=True)
 
     async def keep(

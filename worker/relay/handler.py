@@ -32,6 +32,8 @@ from worker.relay.received import Received
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 from worker.telemetry.logs import FIELDS
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,9 @@ class Handler:
         endings: ends jobs.
         partitions: the number of partitions a slot is mapped to.
         clock: the time.
+        tracing: begins the traces of jobs.
+        metrics: what is counted and measured.
+        texts_told: the log may tell what users and agents say.
     """
 
     def __init__(
@@ -60,6 +65,10 @@ class Handler:
         endings: Endings,
         partitions: int,
         clock: Clock,
+        tracing: Tracing,
+        metrics: Metrics,
+        *,
+        texts_told: bool = False,
     ) -> None:
         self._turns = turns
         self._users = users
@@ -69,6 +78,9 @@ class Handler:
         self._endings = endings
         self._partitions = partitions
         self._clock = clock
+        self._tracing = tracing
+        self._metrics = metrics
+        self._texts_told = texts_told
 
     async def handle(self, received: Received, behind: Sequence[Received] = ()) -> None:
         """Bring one job to its end and settle its delivery; never raises but for cancellation.
@@ -77,32 +89,42 @@ class Handler:
             received: the job, claimed.
             behind: what waits behind it in its lane.
         """
-        replies = Replies(received.address, received.base, on_hub=received.on_hub)
-        progress = Progress(self._clock)
-        async with received.worked_on() as work:
-            try:
-                answered, verdict = False, None
+        progress = self._begun(received)
+        replies = Replies(_traced(received, progress), received.base, on_hub=received.on_hub)
+        with progress:
+            async with received.worked_on() as work:
                 try:
-                    ended = await self._endings.repeat(received)
+                    ended, verdict = None, None
+                    try:
+                        ended = await self._endings.repeat(received)
+                        if ended is None:
+                            verdict = await self._course(received, replies, progress, behind)
+                    except Exception as error:
+                        verdict = _bug(error, received, replies)
                     if ended is None:
-                        verdict = await self._course(received, replies, progress, behind)
+                        await self._settle(received, verdict, replies, progress, behind)
                     else:
-                        answered = ended.answered
-                except Exception as error:
-                    verdict = _bug(error, received, replies)
-                if answered:
-                    await received.ack_with(behind)
-                else:
-                    await self._settle(received, verdict, replies, progress, behind)
-            except Exception:
-                # Not even the dead letter could be written; at 10 deliveries it is a poison job.
-                about = _about(received.address)
-                log.exception("a job could not be settled: given back", extra=about)
-                received.give_back()
+                        progress.repeated()
+                        await (received.ack_with(behind) if ended.answered else received.ack())
+                except Exception:
+                    # Not even the dead letter was written; at 10 deliveries it is a poison job.
+                    log.exception("a job could not be settled: given back", extra=received.about)
+                    received.give_back()
         if work.abandoned:
-            log.warning(
-                "a job is left to whoever has its redelivery", extra=_about(received.address)
-            )
+            log.warning("a job is left to whoever has its redelivery", extra=received.about)
+
+    def _begun(self, received: Received) -> Progress:
+        delivery, job = received.delivery, received.job
+        envelope, address = delivery.envelope, received.address
+        return Progress(
+            clock=self._clock,
+            network=address.network,
+            trace=self._tracing.job(envelope, address, delivery.queue, delivery.tag),
+            metrics=self._metrics,
+            texts_told=self._texts_told,
+            received_at=received.at,
+            published_at=None if job is None else job.published_at,
+        )
 
     def _course(
         self,
@@ -134,20 +156,22 @@ class Handler:
                 return judge(Source.EXPIRED, detail="expired before its task was found")
             try:
                 task_id, made = await self._users.task_for(
-                    job, repeated=job.maybe_sent or bool(progress.attempts)
+                    job,
+                    repeated=job.maybe_sent or bool(progress.attempts),
+                    trace=progress.trace,
                 )
             except AgentUnavailable as error:
                 progress.note(replies.attempt, "finding the task", error.verdict)
                 return error.verdict
             if made is not None:
-                replies.address = replace(job.address, task_id=task_id)
+                replies.address = replace(replies.address, task_id=task_id)
                 await self._publisher.announce(replies.created(made.raw))
             body = with_task(received.delivery.envelope.body, task_id)
             await self._forward(received, job, task_id, body, replies.attempt)
             return COMPLETED
 
         network, user_id = job.address.network, job.address.user_id or ""
-        verdict = await self._attempts.run(network, user_id, attempt, replies)
+        verdict = await self._attempts.run(network, user_id, attempt, replies, progress)
         return None if verdict is COMPLETED else verdict
 
     async def _forward(
@@ -180,6 +204,7 @@ class Handler:
         self._forget_task(received.address, verdict)
         match decide(verdict):
             case GiveBack():
+                progress.ended(verdict)
                 received.give_back()
                 return
             case DeadLetter() as settlement:
@@ -190,13 +215,15 @@ class Handler:
                 await received.ack_with(behind)
         if received.delivery.lost:
             self._endings.not_acked(received)
-        ended = {
-            "verdict": str(verdict.kind),
-            "reason": verdict.reason,
-            "attempts": len(progress.attempts),
-            "recovered": progress.recovered,
-        }
-        log.info("job ended", extra={FIELDS: _about(received.address)[FIELDS] | ended})
+        progress.ended(verdict)
+        ended = received.about[FIELDS] | progress.told(verdict, received.job)
+        log.info("job ended", extra={FIELDS: ended})
+
+
+def _traced(received: Received, progress: Progress) -> Address:
+    """Return who is to be told, with the trace that every reply carries."""
+    address, headers = received.address, progress.trace.headers
+    return address if headers is address.trace else replace(address, trace=headers)
 
 
 async def _refuse(received: Received, replies: Replies) -> Verdict:
@@ -205,18 +232,7 @@ async def _refuse(received: Received, replies: Replies) -> Verdict:
 
 
 def _bug(error: Exception, received: Received, replies: Replies) -> Verdict:
-    log.error("a bug while handling a job", exc_info=error, extra=_about(received.address))
+    log.error("a bug while handling a job", exc_info=error, extra=received.about)
     if replies.attempt == received.base:
         replies.begin_attempt()  # it broke before the first one: attempts count from 1
     return judge(Source.BUG, detail=type(error).__name__)
-
-
-def _about(address: Address) -> dict[str, dict[str, object]]:
-    return {
-        FIELDS: {
-            "job": address.job_id,
-            "task": address.task_id,
-            "network": address.network,
-            "channel": address.channel,
-        }
-    }

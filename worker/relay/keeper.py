@@ -16,6 +16,7 @@ from worker.core.brownout import State
 from worker.relay.door import Door
 from worker.relay.ports import Agent, Clock, Partitions
 from worker.telemetry.logs import FIELDS
+from worker.telemetry.metrics import Metrics
 
 IDLE = 10.0
 log = logging.getLogger(__name__)
@@ -29,18 +30,23 @@ class Keeper:
         agent: AUI, to be probed.
         partitions: its queues, all open.
         clock: the time.
-
-    Attributes:
-        brownouts: how many have begun.
+        metrics: what is counted.
     """
 
-    def __init__(self, door: Door, agent: Agent, partitions: Partitions, clock: Clock) -> None:
+    def __init__(
+        self,
+        door: Door,
+        agent: Agent,
+        partitions: Partitions,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._door = door
         self._agent = agent
         self._partitions = partitions
         self._clock = clock
         self._one_open = False
-        self.brownouts = 0
+        self._metrics = metrics or Metrics()
 
     async def run(self) -> None:
         """Keep it, until cancelled."""
@@ -49,7 +55,7 @@ class Keeper:
             while self._door.state is not State.OUT:
                 await self._door.stirred()
             began = self._clock.now()
-            self.brownouts += 1
+            self._metrics.browned_out(self._door.network)
             log.error("browned out: %s", self._door.why, extra=extra)
             self._partitions.close()
             self._one_open = False

@@ -27,6 +27,9 @@ class Lanes(Generic[W]):
 
     Args:
         work: does one piece of work, told what waits behind it in its lane; must not raise.
+
+    Attributes:
+        waiting: how much waits for its turn.
     """
 
     def __init__(self, work: Callable[[W, Sequence[W]], Awaitable[None]]) -> None:
@@ -35,12 +38,19 @@ class Lanes(Generic[W]):
         self._current: dict[Hashable, W] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._quiet = False
+        self.waiting = 0
+
+    @property
+    def running(self) -> int:
+        """How much is worked on now."""
+        return len(self._current)
 
     def put(self, key: Hashable, work: W) -> None:
         """Queue work in a lane, unless it joins what runs there; start the lane if it is new."""
         current = self._current.get(key)
         if current is not None and current.joined_by(work):
             return
+        self.waiting += 1
         lane = self._waiting.get(key)
         if lane is not None:
             lane.append(work)
@@ -73,10 +83,12 @@ class Lanes(Generic[W]):
         try:
             while lane and not self._quiet:
                 work = lane.pop(0)
+                self.waiting -= 1
                 if work.claim():
                     self._current[key] = work
                     await self._work(work, lane)
                     del self._current[key]
         finally:
             self._current.pop(key, None)
+            self.waiting -= len(lane)
             del self._waiting[key]

@@ -32,6 +32,13 @@ class Outbox:
         pace: how often they are wanted.
         hold: the use of the task's exchange: publishing may begin when that stands.
         now: a monotonic clock, in seconds.
+
+    Attributes:
+        coalesced: how many of the updates gave way to a newer one.
+        puts: how many were put in.
+        first_put: when the first one was.
+        last_put: when the last one was.
+        first_published: when the first one left.
     """
 
     __slots__ = (
@@ -48,6 +55,10 @@ class Outbox:
         "_size",
         "_waiting",
         "coalesced",
+        "first_published",
+        "first_put",
+        "last_put",
+        "puts",
     )
 
     def __init__(
@@ -71,6 +82,10 @@ class Outbox:
         self._pause: asyncio.Future[None] | None = None
         self._pump: asyncio.Task[None] | None = None
         self.coalesced = 0
+        self.puts = 0
+        self.first_put: float | None = None
+        self.last_put = 0.0
+        self.first_published: float | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,6 +107,10 @@ class Outbox:
 
     def put(self, update: Update) -> None:
         """Take the newest update; never waits."""
+        self.last_put = now = self._now()
+        self.puts += 1
+        if self.first_put is None:
+            self.first_put = now
         interval = self._pace.interval
         if interval is None:
             return
@@ -119,7 +138,8 @@ class Outbox:
         self._size = 0
 
     def _publish(self, update: Update) -> None:
-        self._begun = True
+        if self.first_published is None:
+            self._begun, self.first_published = True, self._now()
         self._publisher.update(self._replies.update(update))
         if self._pace.interval:
             self._last = self._now()

@@ -35,6 +35,14 @@ class Delivery(Protocol):
         """The message."""
 
     @property
+    def queue(self) -> str:
+        """The queue it came from."""
+
+    @property
+    def tag(self) -> int:
+        """The broker's number for it, on its channel."""
+
+    @property
     def first(self) -> bool:
         """It is the first that came over its channel.
 

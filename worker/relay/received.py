@@ -10,6 +10,7 @@ from worker.core.history import same_text
 from worker.core.job import Address, Job
 from worker.core.verdict import Verdict
 from worker.relay.ports import Clock, Delivery
+from worker.telemetry.logs import FIELDS
 
 ABANDONED_AFTER = 60.0
 """Seconds that work goes on after its delivery was lost: the broker may be back by then."""
@@ -44,6 +45,18 @@ class Received:
     _patience: float = field(default=ABANDONED_AFTER, repr=False)
     _scope: asyncio.Timeout | None = field(default=None, repr=False)
     _unwatch: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    @property
+    def about(self) -> dict[str, dict[str, object]]:
+        """What the log says of it in any case: the ``extra`` of a line."""
+        return {
+            FIELDS: {
+                "job": self.address.job_id,
+                "task": self.address.task_id,
+                "network": self.address.network,
+                "channel": self.address.channel,
+            }
+        }
 
     def expired(self, clock: Clock) -> bool:
         """Its producer wants no answer any more."""

@@ -15,6 +15,7 @@ from worker.core.verdict import POSTPONED, Source, Verdict, judge
 from worker.relay.door import Visit
 from worker.relay.memory import Memory
 from worker.relay.ports import Agent, Clock
+from worker.telemetry.tracing import UNTRACED, JobTrace
 
 LOOKS_AT_ONCE = 32
 """After the death of a worker, hundreds of jobs want to look at the same time."""
@@ -48,6 +49,7 @@ class Recovery:
         asked: Asked,
         visit: Visit,
         ends_at: float,
+        trace: JobTrace = UNTRACED,
         twin_behind: Callable[[], bool] = lambda: False,
         behind: Callable[[], Sequence[str]] = tuple,
     ) -> Said | Verdict | None:
@@ -59,6 +61,7 @@ class Recovery:
             asked: what is known of it; the messages taken for it are noted there.
             visit: the job's visit at the gate: it is postponed when its network goes out.
             ends_at: monotonic time at which the job's time is over.
+            trace: the job's.
             twin_behind: tells whether a later job with the same text may have been sent, too.
             behind: tells the texts of the later jobs that may have been sent, too.
 
@@ -70,7 +73,7 @@ class Recovery:
         pause = FIRST_PAUSE
         while True:
             try:
-                seen = await self._look(job, task_id, asked, twin_behind, behind)
+                seen = await self._look(job, task_id, asked, trace, twin_behind, behind)
             except AgentUnavailable as error:
                 return error.verdict
             asked.ours |= seen.ours
@@ -97,12 +100,14 @@ class Recovery:
         job: Job,
         task_id: str,
         asked: Asked,
+        trace: JobTrace,
         twin_behind: Callable[[], bool],
         behind: Callable[[], Sequence[str]],
     ) -> Seen:
         network = job.address.network
         async with self._looking:
-            history = await self._agents[network].task_messages(task_id)
+            with trace.call("task_messages"):
+                history = await self._agents[network].task_messages(task_id)
         account = self._memory.of(network, task_id)
         anchor = Anchor(account.previous, asked.sent, job.published_at, job.copied)
         return look(

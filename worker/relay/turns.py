@@ -95,7 +95,7 @@ class Turns:
         with self._exchanges.hold(network, task_id) as hold:
             work = _Work(received, job, task_id, replies, progress, behind, asked, hold)
             verdict = await self._attempts.run(
-                network, task_id, partial(self._attempt, work), replies
+                network, task_id, partial(self._attempt, work), replies, progress
             )
             if verdict.kind is Kind.INTERRUPTED and asked.maybe:
                 # No attempt is left, but the last one may still be answered.
@@ -113,6 +113,7 @@ class Turns:
 
     async def _attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
         """Make one attempt: look, where the message may have been sent, and else send it."""
+        work.progress.begin_attempt(work.replies.attempt)
         done = await self._looked(work, visit, allowance) if work.asked.maybe else None
         if done is None and work.received.expired(self._clock):
             done = judge(Source.EXPIRED, detail="expired before it could be sent")
@@ -125,11 +126,13 @@ class Turns:
             outbox = Outbox(
                 self._publisher, work.replies, work.job.pace, work.hold, self._clock.now
             )
+            began = self._clock.now()
             async with outbox:
                 turn = await self._agents[work.job.address.network].converse(
                     work.task_id, work.job.request, allowance.start(), outbox.put
                 )
         work.asked.note(turn, self._clock.now())
+        work.progress.conversed(turn, outbox, began)
         if turn.stale:
             # No fault of this attempt's: it looks whether AUI has the message all the same.
             log.info("task %s: the socket of its last turn was gone", work.task_id)
@@ -153,7 +156,14 @@ class Turns:
             return _sent_behind(work.behind)
 
         return await self._recovery.find(
-            work.job, work.task_id, work.asked, visit, ends_at, twin_behind, behind
+            work.job,
+            work.task_id,
+            work.asked,
+            visit,
+            ends_at,
+            work.progress.trace,
+            twin_behind,
+            behind,
         )
 
 
@@ -186,10 +196,8 @@ def _noted(turn: Turn, work: _Work) -> Verdict:
 
 
 def _recovered(answer: Said, work: _Work) -> Verdict:
-    progress = work.progress
-    progress.final = Final(answer.raw, answer.id, answer.text, answer.at)
-    progress.text, progress.recovered = answer.text, True
-    progress.note(work.replies.attempt, "looking", COMPLETED)
+    work.progress.found(Final(answer.raw, answer.id, answer.text, answer.at))
+    work.progress.note(work.replies.attempt, "looking", COMPLETED)
     return COMPLETED
 
 

@@ -4,13 +4,15 @@ A user's task is remembered, so that two quick messages of a new user are one co
 list that AUI shows may lag behind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cachetools import LRUCache
 
 from worker.core.conversation import Task, already_made_for, latest
 from worker.core.job import Job
+from worker.core.said import Said
 from worker.relay.ports import Agent
+from worker.telemetry.tracing import UNTRACED, JobTrace
 
 REMEMBERED = 20_000
 
@@ -27,12 +29,15 @@ class Users:
         self._tasks: LRUCache[tuple[str, str], str] = LRUCache(REMEMBERED)
         self._found: LRUCache[tuple[str, str, str], str] = LRUCache(REMEMBERED)
 
-    async def task_for(self, job: Job, *, repeated: bool) -> tuple[str, Task | None]:
+    async def task_for(
+        self, job: Job, *, repeated: bool, trace: JobTrace = UNTRACED
+    ) -> tuple[str, Task | None]:
         """Return the id of the task to continue, and the task itself if it is to be announced.
 
         Args:
             job: a job by user.
             repeated: an earlier delivery or attempt may have made the task already.
+            trace: the job's.
 
         Raises:
             AgentUnavailable: AUI did not say.
@@ -49,12 +54,15 @@ class Users:
             return known, None
         newest = None
         if repeated or not job.new_conversation:
-            newest = await self._latest(agent, user_id)
-        history = await agent.task_messages(newest.id) if repeated and newest else ()
+            newest = await self._latest(agent, user_id, trace)
+        history: Sequence[Said] = ()
+        if repeated and newest:
+            with trace.call("task_messages"):
+                history = await agent.task_messages(newest.id)
         if job.new_conversation and newest:
             ours = already_made_for(job.text, newest, history, job.published_at)
             newest = newest if ours else None
-        task = newest or await agent.create_task(user_id)
+        task = newest or await self._create(agent, user_id, trace)
         self._remember(job, task.id)
         # A delivery that died between making a task and announcing it left one without a word.
         fresh = newest is None or (repeated and not any(said.by_user for said in history))
@@ -67,11 +75,17 @@ class Users:
         for job in [job for job, found in self._found.items() if found == task_id]:
             del self._found[job]
 
-    async def _latest(self, agent: Agent, user_id: str) -> Task | None:
-        first = await agent.list_tasks(user_id)
+    async def _create(self, agent: Agent, user_id: str, trace: JobTrace) -> Task:
+        with trace.call("create_task"):
+            return await agent.create_task(user_id)
+
+    async def _latest(self, agent: Agent, user_id: str, trace: JobTrace) -> Task | None:
+        with trace.call("list_tasks"):
+            first = await agent.list_tasks(user_id)
         tasks = list(first.tasks)
         if first.last > 1:
-            tasks += (await agent.list_tasks(user_id, first.last)).tasks
+            with trace.call("list_tasks"):
+                tasks += (await agent.list_tasks(user_id, first.last)).tasks
         return latest(tasks)
 
     def _remember(self, job: Job, task_id: str) -> None:

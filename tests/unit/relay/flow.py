@@ -41,6 +41,8 @@ from worker.relay.received import Received
 from worker.relay.recovery import Recovery
 from worker.relay.turns import Turns
 from worker.relay.users import Users
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.tracing import Tracing
 
 PARTITIONS = 16
 PAUSE = 2.0
@@ -73,6 +75,10 @@ class Flow:
         concurrency: int = 512,
         brownout_after: int = 1000,
         world: World | None = None,
+        tracing: Tracing | None = None,
+        metrics: Metrics | None = None,
+        *,
+        texts_told: bool = False,
     ) -> None:
         self.world = world or World()
         self.journal, self.clock = self.world.journal, self.world.clock
@@ -108,6 +114,9 @@ class Flow:
             endings=Endings(self.publisher, self.dead_letters, self.finished, self.memory),
             partitions=PARTITIONS,
             clock=clock,
+            tracing=tracing or Tracing(),
+            metrics=metrics or Metrics(),
+            texts_told=texts_told,
         )
         self.lanes: Lanes[Received] = Lanes(self.handler.handle)
         self.intake = Intake(self.lanes, JobRules(), PARTITIONS, clock)

@@ -21,6 +21,7 @@ from worker.relay.attempts import Attempts
 from worker.relay.door import Visit
 from worker.relay.gate import Gate
 from worker.relay.places import Limits
+from worker.relay.progress import Progress
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(PATIENCE)]
 
@@ -42,6 +43,7 @@ class Desk:
         limits = {"default": Limits(9)}
         self.gate = Gate(limits, 9, Tolerance(brownout_after, 5.0), self.clock.port)
         policy = RetryPolicy(attempts, deadline, wait_fixed(PAUSE))
+        self.progress = Progress(self.clock.port)
         self.attempts = Attempts(self.publisher, self.gate, policy, self.clock.port)
         self.replies = Replies(Address("default", "job_1", "job_1", task_id="task_1"), base=64)
         self.ends_at: list[float] = []
@@ -56,7 +58,7 @@ class Desk:
                 self.publisher.update(self.replies.update(Update.saying(text)))
             return left.pop(0)
 
-        return await self.attempts.run("default", key, attempt, self.replies)
+        return await self.attempts.run("default", key, attempt, self.replies, self.progress)
 
     async def played(self, *verdicts: Verdict, text: str = "", seconds: float = 1e4) -> Verdict:
         """Run one job and let so much time pass."""
@@ -207,7 +209,9 @@ async def test_all_others_wait_while_the_canary_tries_and_their_time_has_not_beg
         await gate.wait()
         return COMPLETED
 
-    canary = asyncio.create_task(desk.attempts.run("default", "task_1", slow, desk.replies))
+    canary = asyncio.create_task(
+        desk.attempts.run("default", "task_1", slow, desk.replies, desk.progress)
+    )
     await let_run()
     other = asyncio.create_task(desk.run(COMPLETED, key="task_2"))
     await desk.clock.run(100.0)
@@ -226,5 +230,5 @@ async def test_a_bug_in_an_attempt_is_raised_and_the_door_is_left() -> None:
     door = desk.gate.door("default")
     door.probed(COMPLETED)
     with pytest.raises(ZeroDivisionError):
-        await desk.attempts.run("default", "task_1", broken, desk.replies)
+        await desk.attempts.run("default", "task_1", broken, desk.replies, desk.progress)
     assert door.canary is None

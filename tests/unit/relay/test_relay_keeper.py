@@ -19,6 +19,7 @@ from worker.relay.gate import Gate
 from worker.relay.keeper import IDLE, Keeper
 from worker.relay.places import Limits
 from worker.telemetry.logs import FIELDS
+from worker.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +57,16 @@ class SlowAgent(FakeAgent):
         return await super().probe()
 
 
+class Brownouts(Metrics):
+    """Counts them."""
+
+    def __init__(self) -> None:
+        self.networks: list[str] = []
+
+    def browned_out(self, network: str) -> None:
+        self.networks.append(network)
+
+
 class House:
     """A keeper and what it keeps."""
 
@@ -66,7 +77,9 @@ class House:
         self.partitions = FakePartitions(self.journal)
         limits = {name: Limits(9) for name in ("here", "there")}
         self.gate = Gate(limits, 9, Tolerance(3, 5.0), self.clock.port)
-        self.keeper = Keeper(self.gate.door("here"), self.agent, self.partitions, self.clock.port)
+        self.brownouts = Brownouts()
+        door, clock = self.gate.door("here"), self.clock.port
+        self.keeper = Keeper(door, self.agent, self.partitions, clock, self.brownouts)
 
     async def news(self) -> list[str]:
         """Return what was done since it was asked last, once nobody moves."""
@@ -130,7 +143,7 @@ def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 async def test_a_healthy_network_is_left_alone() -> None:
     async with kept() as house:
         assert await house.run(3600.0) == []
-        assert house.keeper.brownouts == 0
+        assert house.brownouts.networks == []
 
 
 async def test_a_network_that_goes_out_is_closed_and_tells_so_once(
@@ -141,7 +154,7 @@ async def test_a_network_that_goes_out_is_closed_and_tells_so_once(
         house.break_down()
         assert await house.news() == ["close"]
         assert set(await house.run(600.0)) == {"probe"}
-        assert house.keeper.brownouts == 1
+        assert house.brownouts.networks == ["here"]
     (line,) = told(caplog, logging.ERROR)
     assert "connection_lost" in line
     assert getattr(caplog.records[0], FIELDS) == {"network": "here"}
@@ -203,7 +216,7 @@ async def test_a_canary_that_is_interrupted_keeps_its_partition_and_is_let_in_ag
             assert again.result()
             house.gate.ended(canary, "task_1", COMPLETED)
             assert await house.news() == ["open"]
-        assert house.keeper.brownouts == 1
+        assert house.brownouts.networks == ["here"]
 
 
 async def test_when_the_canary_ends_while_the_network_is_out_its_partition_is_closed() -> None:
@@ -272,7 +285,7 @@ async def test_without_a_job_and_with_a_probe_that_fails_it_is_closed_again() ->
         assert await house.run(IDLE) == ["probe", "close"]
         assert house.gate.door("here").state is State.OUT
         assert await house.run(10.0) == ["probe", "open one"]
-        assert house.keeper.brownouts == 1
+        assert house.brownouts.networks == ["here"]
 
 
 async def test_the_second_probe_is_not_heard_when_a_job_comes_to_try_it() -> None:
@@ -306,7 +319,7 @@ async def test_every_brownout_is_told_and_counted_by_itself(
         for number in (1, 2):
             await house.half_open()
             assert await house.run(IDLE) == ["probe", "open"]
-            assert house.keeper.brownouts == number
+            assert house.brownouts.networks == ["here"] * number
     assert len(told(caplog, logging.ERROR)) == 2
     assert len(told(caplog, logging.INFO)) == 2
     assert f"after {5 + IDLE:.0f} s" in told(caplog, logging.INFO)[1]

@@ -77,7 +77,9 @@ class Desk:
     ) -> Said | Verdict | None:
         """Find the answer, or not."""
         job = job_of(envelope or message(text="yes", timestamp=self.clock.utc()))
-        return await self.recovery.find(job, "task_1", self.asked, self.visit, ends_at, twin)
+        return await self.recovery.find(
+            job, "task_1", self.asked, self.visit, ends_at, twin_behind=twin
+        )
 
     @property
     def looks(self) -> int:
