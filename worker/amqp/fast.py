@@ -44,7 +44,7 @@ class FastPublishing:
         self._raw = raw = channel.raw
         raw.confirmations = self._unconfirmed = Unconfirmed(updates)
         self._wire = Wire(raw.number, raw.max_content_size)
-        self._routes: dict[int, tuple[Address, int, Route]] = {}
+        self._routes: dict[int, _Kept] = {}
         self._unwritten: deque[bytes] = deque()
         self._size = 0
         self._writing = False
@@ -58,9 +58,9 @@ class FastPublishing:
     def update(self, reply: Reply, where: Where) -> None:
         """Publish an update; its confirm is counted, that is all."""
         kept = self._routes.get(id(reply.address))
-        if kept is None or kept[1] != reply.attempt:
+        if kept is None or kept.attempt != reply.attempt:
             kept = self._keep(reply, where)
-        frames = kept[2].publish(reply.seq, reply.message_id.encode(), int(time.time()), reply.body)
+        frames = kept.publish(reply.seq, reply.message_id.encode(), int(time.time()), reply.body)
         self.tally.sent()
         self._send(frames, self._updates)
 
@@ -99,12 +99,11 @@ class FastPublishing:
             self._oldest = tag, since
         return self._oldest[1]
 
-    def _keep(self, reply: Reply, where: Where) -> tuple[Address, int, Route]:
-        """Make the frames of an attempt ready; its address is kept too, lest its id be reused."""
+    def _keep(self, reply: Reply, where: Where) -> "_Kept":
+        """Make the frames of an attempt ready."""
         while len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
-        route = Route(self._wire, *where(reply), properties_of(reply))
-        kept = self._routes[id(reply.address)] = reply.address, reply.attempt, route
+        kept = self._routes[id(reply.address)] = _Kept(self._wire, reply, where)
         return kept
 
     def _send(self, frames: bytes, confirmation: Confirmation) -> int:
@@ -155,3 +154,14 @@ class FastPublishing:
                 size += len(taken[-1])
         self._size -= size
         return b"".join(taken)
+
+
+class _Kept(Route):
+    """The route of an attempt's updates; it keeps the address too, lest its id be reused."""
+
+    __slots__ = ("_address", "attempt")
+
+    def __init__(self, wire: Wire, reply: Reply, where: Where) -> None:
+        super().__init__(wire, *where(reply), properties_of(reply))
+        self._address = reply.address
+        self.attempt = reply.attempt

@@ -1,6 +1,6 @@
 """What is known of a message that may have been sent: the memory of one job between attempts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from worker.core.history import UNTOLD, Patience, patience_after
 from worker.core.turn import Turn
@@ -23,7 +23,7 @@ class Asked:
     since: float
     patience: Patience = UNTOLD
     sent: float | None = None
-    ours: set[str] = field(default_factory=set)
+    ours: frozenset[str] = frozenset()
 
     def note(self, turn: Turn, now: float) -> None:
         """Take in how an attempt ended."""

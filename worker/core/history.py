@@ -6,7 +6,7 @@ one after another, so nothing that was said later than our message can be an ear
 what was said before the *anchor* cannot be ours.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -104,21 +104,24 @@ def look(
     # What the history shows in its order needs no comparison of times, which may be cut to seconds.
     bound = anchor.not_before if final is None else None
     ambiguous = final is None and bound is None
-    # Undated, "no yes" behind an earlier "no yes" would be taken for it: lost, not asked twice.
-    newest, end = _last_run(history, text, () if ambiguous else behind)
-    first = newest
-    if final is not None:
-        first = final
-    elif exact or (anchor.copy and not ambiguous):
-        first = 0
-    ours = [
-        place
-        for place in range(first, len(history) if exact else end)
-        if history[place].by_user
-        and same_text(history[place].text, text)
-        and history[place].id not in claimed
-        and _since(history[place], bound, newest=place >= newest)
-    ]
+    runs = list(_last_runs(history, text, behind))
+    newest = runs[-1][0]
+    ours: list[int] = []
+    # Without times, "no yes" after an earlier "no yes" would be taken for it: never asked at all.
+    for run, end in runs[-1:] if ambiguous else runs:
+        first = run
+        if final is not None:
+            first = final
+        elif exact or (anchor.copy and not ambiguous):
+            first = 0
+        ours = ours or [
+            place
+            for place in range(first, len(history) if exact else end)
+            if history[place].by_user
+            and same_text(history[place].text, text)
+            and history[place].id not in claimed
+            and _since(history[place], bound, newest=place >= newest)
+        ]
     if not ours:
         return Seen()
     answered = [place for place in ours if _answer(history, place, text)]
@@ -174,11 +177,13 @@ def _behind(history: Sequence[Said], previous: Previous | None) -> int | None:
     return next((n for n, said in enumerate(history, 1) if said.id == previous.id), None)
 
 
-def _last_run(history: Sequence[Said], text: str, behind: Sequence[str]) -> tuple[int, int]:
-    """Return where the last things the user said begin and end to be our text.
+def _last_runs(
+    history: Sequence[Said], text: str, behind: Sequence[str]
+) -> Iterator[tuple[int, int]]:
+    """Yield where the last things the user said begin and end to be our text.
 
-    What the jobs behind ours have said after it does not count. Both are the end of the history
-    where our text is not found so.
+    What the jobs behind ours have said after it does not count: first of all of them, then of
+    fewer, and at last of none. Both are the end of the history where our text is not last so.
     """
     said = [place for place, one in enumerate(history) if one.by_user]
     runs = [list(run) for _, run in groupby(said, key=lambda place: _words(history[place].text))]
@@ -191,9 +196,9 @@ def _last_run(history: Sequence[Said], text: str, behind: Sequence[str]) -> tupl
             _words(history[run[0]].text) == words and len(run) >= least
             for run, (words, least) in zip(last, wanted, strict=True)
         ):
-            end = last[1][0] if len(last) > 1 else len(history)
-            return last[0][0], end
-    return len(history), len(history)
+            yield last[0][0], last[1][0] if len(last) > 1 else len(history)
+        elif not count:
+            yield len(history), len(history)
 
 
 def _words(text: str) -> tuple[str, ...]:

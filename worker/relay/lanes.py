@@ -36,7 +36,7 @@ class Lanes(Generic[W]):
         self._work = work
         self._waiting: dict[Hashable, list[W]] = {}
         self._current: dict[Hashable, W] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[Hashable, asyncio.Task[None]] = {}
         self._quiet = False
         self.waiting = 0
 
@@ -56,9 +56,7 @@ class Lanes(Generic[W]):
             lane.append(work)
             return
         self._waiting[key] = [work]
-        task = asyncio.create_task(self._run(key))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[key] = asyncio.create_task(self._run(key))
 
     def quiet(self) -> None:
         """Start nothing any more; what runs goes on."""
@@ -72,7 +70,7 @@ class Lanes(Generic[W]):
         """
         if not self._running:
             return True
-        _, left = await asyncio.wait(self._running, timeout=grace)
+        _, left = await asyncio.wait(self._running.values(), timeout=grace)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -91,4 +89,5 @@ class Lanes(Generic[W]):
         finally:
             self._current.pop(key, None)
             self.waiting -= len(lane)
+            del self._running[key]
             del self._waiting[key]

@@ -41,7 +41,7 @@ class Received:
     on_hub: bool = True
     at: float = 0.0
     expires_at: float | None = None
-    carried: list["Received"] = field(default_factory=list, repr=False)
+    carried: Sequence["Received"] = field(default=(), repr=False)
     _patience: float = field(default=ABANDONED_AFTER, repr=False)
     _scope: asyncio.Timeout | None = field(default=None, repr=False)
     _unwatch: Callable[[], None] = field(default=lambda: None, repr=False)

@@ -5,9 +5,8 @@ history is looked at; a message is never sent under a delivery that is known to 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import takewhile
 from math import inf
 
@@ -93,10 +92,8 @@ class Turns:
         known = self._memory.resume(key, received.delivery.envelope.delivery_count)
         asked = progress.asked = known or Asked(job.maybe_sent, received.at)
         with self._exchanges.hold(network, task_id) as hold:
-            work = _Work(received, job, task_id, replies, progress, behind, asked, hold)
-            verdict = await self._attempts.run(
-                network, task_id, partial(self._attempt, work), replies, progress
-            )
+            work = _Work(self, received, job, task_id, replies, progress, behind, asked, hold)
+            verdict = await self._attempts.run(network, task_id, work, replies, progress)
             if verdict.kind is Kind.INTERRUPTED and asked.maybe:
                 # No attempt is left, but the last one may still be answered.
                 with self._gate.visit(network) as visit:
@@ -111,7 +108,7 @@ class Turns:
             await hold.ready()
             return verdict
 
-    async def _attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
+    async def attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
         """Make one attempt: look, where the message may have been sent, and else send it."""
         work.progress.begin_attempt(work.replies.attempt)
         done = await self._looked(work, visit, allowance) if work.asked.maybe else None
@@ -136,7 +133,7 @@ class Turns:
         if turn.stale:
             # No fault of this attempt's: it looks whether AUI has the message all the same.
             log.info("task %s: the socket of its last turn was gone", work.task_id)
-            return await self._attempt(work, visit, allowance)
+            return await self.attempt(work, visit, allowance)
         _tell_of(work.task_id, turn, outbox)
         return _noted(turn, work)
 
@@ -169,8 +166,9 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One job while its turn runs."""
+    """One job while its turn runs; called, it makes an attempt."""
 
+    turns: Turns
     received: Received
     job: Job
     task_id: str
@@ -179,6 +177,9 @@ class _Work:
     behind: Sequence[Received]
     asked: Asked
     hold: Hold
+
+    def __call__(self, visit: Visit, allowance: Allowance) -> Awaitable[Verdict]:
+        return self.turns.attempt(self, visit, allowance)
 
 
 def _tell_of(task_id: str, turn: Turn, outbox: Outbox) -> None:

@@ -38,7 +38,7 @@ def running() -> Turn:
 
 
 def test_of_a_message_that_may_have_been_sent_before_little_is_known() -> None:
-    assert Asked(maybe=True, since=7.0) == Asked(True, 7.0, UNTOLD, None, set())
+    assert Asked(maybe=True, since=7.0) == Asked(True, 7.0, UNTOLD, None, frozenset())
 
 
 @pytest.mark.parametrize("maybe", [True, False])
@@ -96,6 +96,6 @@ def test_an_attempt_that_was_not_sent_leaves_the_next_the_first() -> None:
 
 def test_what_was_taken_for_it_stays_and_is_its_own() -> None:
     one, other = Asked(maybe=True, since=0.0), Asked(maybe=True, since=0.0)
-    one.ours.add("u1")
+    one.ours |= {"u1"}
     one.note(turn(500.0), now=9.0)
-    assert (one.ours, other.ours) == ({"u1"}, set())
+    assert (one.ours, other.ours) == (frozenset({"u1"}), frozenset())

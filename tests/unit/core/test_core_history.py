@@ -458,13 +458,13 @@ def test_an_answer_is_awaited_longer_than_a_message() -> None:
 @pytest.mark.parametrize(
     ("history", "behind", "seen"),
     [
-        ("u:yes a:A1 u:no a:A2", ["no"], "A1 to u1"),
-        ("u:yes a:A1 u:no", ["no"], "A1 to u1"),
+        ("u:yes@10 a:A1@11 u:no@12 a:A2@13", ["no"], "A1 to u1"),
+        ("u:yes@10 a:A1@11 u:no@12", ["no"], "A1 to u1"),
         ("u:yes a:A1", ["no"], "A1 to u1"),
-        ("u:yes a:A1 u:no a:A2 u:so a:A3", ["no", "so"], "A1 to u1"),
-        ("u:yes a:A1 u:no a:A2", ["no", "so"], "A1 to u1"),
-        ("u:yes a:A1 u:so a:A2", ["no"], "absent"),
-        ("u:yes a:A1 u:no a:A2", [], "absent"),
+        ("u:yes@10 a:A1@11 u:no@12 a:A2@13 u:so@14 a:A3@15", ["no", "so"], "A1 to u1"),
+        ("u:yes@10 a:A1@11 u:no@12 a:A2@13", ["no", "so"], "A1 to u1"),
+        ("u:yes@10 a:A1@11 u:so@12 a:A2@13", ["no"], "absent"),
+        ("u:yes@10 a:A1@11 u:no@12 a:A2@13", [], "absent"),
     ],
 )
 def test_what_the_jobs_behind_it_said_since_does_not_hide_it(
@@ -477,6 +477,7 @@ def test_what_the_jobs_behind_it_said_since_does_not_hide_it(
 
 def test_undated_what_was_said_before_is_never_taken_for_ours_and_those_behind() -> None:
     """It would be the answer to another question; asked twice is better than not at all."""
-    undated = Anchor(None, None, None, False)
     history = said("u:yes a:A1 u:no a:A2")
-    assert "absent" in told(look(history, "yes", undated, behind=["no"]))
+    for published in (None, 1.0):
+        anchor = Anchor(None, None, published, False)
+        assert "absent" in told(look(history, "yes", anchor, behind=["no"]))

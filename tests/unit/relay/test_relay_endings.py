@@ -109,14 +109,14 @@ async def test_a_failure_is_kept_told_and_known_once_it_is_confirmed() -> None:
 
 async def test_what_a_failed_job_said_is_no_later_jobs() -> None:
     desk = Desk()
-    desk.progress.asked = Asked(maybe=True, since=0.0, ours={"said_1", "said_2"})
+    desk.progress.asked = Asked(maybe=True, since=0.0, ours=frozenset({"said_1", "said_2"}))
     await desk.keep()
     assert desk.memory.of("default", "task_1").claimed == {"said_1", "said_2"}
 
 
 async def test_what_an_answered_job_said_needs_no_claim() -> None:
     desk = Desk()
-    desk.progress.asked = Asked(maybe=True, since=0.0, ours={"said_1"})
+    desk.progress.asked = Asked(maybe=True, since=0.0, ours=frozenset({"said_1"}))
     await desk.answer()
     assert desk.memory.of("default", "task_1").claimed == frozenset()
 

@@ -46,6 +46,8 @@ mishaps = st.dictionaries(st.integers(1, 60), st.sampled_from([CRASH, CUT, LOSE]
 )
 @example(["no", "yes", "no", "yes"], [], {1: CUT, 15: CRASH}, [], 0.0, False)
 @example(["no", "yes", "no", "yes"], [], {5: CUT, 12: CRASH}, [], 0.0, False)
+@example(["no", "yes"], ["no", "yes", "no"], {10: CRASH}, [], 0.0, True)
+@example(["yes", "yes", "no"], ["yes", "no", "yes"], {14: CRASH}, [], 0.0, True)
 async def test_each_job_gets_its_own_answer_and_is_asked_again_only_where_there_was_none(
     first: list[str],
     later: list[str],
