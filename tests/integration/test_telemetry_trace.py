@@ -1,18 +1,28 @@
 """A job that meets close code 1011 once is one trace, from its producer to its final."""
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from trace_tree import KEY, TEXT, traced
+from trace_tree import KEY, TEXT, traced, tree
 
 from tests.otlp_sink import otlp_sink
 
 pytestmark = pytest.mark.anyio
 
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
 
 def said(span: Span) -> dict[str, str]:
     return {one.key: one.value.string_value for one in span.attributes}
+
+
+def drawn(text: str) -> set[str]:
+    """Return the names of the spans and events of a tree."""
+    lines = re.findall(r"^[ │├└─·]*(\S.*?)  \+", text, re.MULTILINE)
+    return set(lines)
 
 
 async def test_a_retried_job_is_one_trace(amqp_url: str) -> None:
@@ -35,6 +45,7 @@ async def test_a_retried_job_is_one_trace(amqp_url: str) -> None:
     assert "error.type" in said(first)
     assert "error.type" not in said(second)
     assert "aui.jobs.ended" in sink.metrics
+    assert drawn(tree(sink.spans)) == drawn(PAGE.read_text())
     for raw in sink.raw:
         assert KEY.encode() not in raw
         assert TEXT.rpartition("| ")[2].encode() not in raw

@@ -15,8 +15,9 @@ PUBLISH_TIMEOUT = 60.0
 STALLED = 5.0
 """Seconds without a confirm after which publishing counts as not possible: an alarm that the
 broker has not told us of, or a broker that hangs."""
-WINDOW = 1024
-"""Updates whose confirm may be awaited at once, over all tasks; they cost nothing but memory."""
+WINDOW = 4096
+"""Updates whose confirm may be awaited at once, over all tasks. Waiting for room costs more than an
+update does; but a final waits behind as many: half a second of a slow broker."""
 SHORT_LIFE = 1.0
 LOOK = 0.005
 """Seconds for which what was seen of the link is believed: looking costs more than an update."""

@@ -20,7 +20,7 @@ from worker.core.reply import Reply, ReplyKind
 from worker.core.topology import HUB, UNCLAIMED
 from worker.telemetry.metrics import Metrics
 
-DIRECT_WINDOW = 8 * WINDOW
+DIRECT_WINDOW = 2 * WINDOW
 """Wider than that of the hub: only a queue of some ``reply_to`` that confirms nothing fills it."""
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to."
 log = logging.getLogger(__name__)
