@@ -45,13 +45,11 @@ class Flow:
         intake: takes deliveries.
         lanes: where they are worked off.
         gate: admits attempts at AUI.
-        recovery: looks before a message is sent again.
     """
 
     intake: Intake
     lanes: Lanes[Received]
     gate: Gate
-    recovery: Recovery
 
 
 def flow_of(settings: Settings, world: Adapters) -> Flow:
@@ -89,4 +87,4 @@ def flow_of(settings: Settings, world: Adapters) -> Flow:
     )
     lanes: Lanes[Received] = Lanes(handler.handle)
     rules = JobRules(worker.max_job_bytes, re.compile(worker.reply_to_pattern))
-    return Flow(Intake(lanes, rules, worker.partitions, clock), lanes, gate, recovery)
+    return Flow(Intake(lanes, rules, worker.partitions, clock), lanes, gate)

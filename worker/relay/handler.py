@@ -26,14 +26,14 @@ from worker.core.verdict import COMPLETED, Source, Verdict, judge
 from worker.relay.attempts import Attempts
 from worker.relay.door import Visit
 from worker.relay.endings import Endings
-from worker.relay.ports import Clock, Copies, Publisher
+from worker.relay.ports import Clock, Copies, Delivery, Publisher
 from worker.relay.progress import Progress
 from worker.relay.received import Received
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 from worker.telemetry.logs import FIELDS
 from worker.telemetry.metrics import Metrics
-from worker.telemetry.tracing import Tracing
+from worker.telemetry.tracing import JobTrace, Tracing
 
 log = logging.getLogger(__name__)
 
@@ -115,16 +115,24 @@ class Handler:
 
     def _begun(self, received: Received) -> Progress:
         delivery, job = received.delivery, received.job
-        envelope, address = delivery.envelope, received.address
+        address = received.address
         return Progress(
             clock=self._clock,
             network=address.network,
-            trace=self._tracing.job(envelope, address, delivery.queue, delivery.tag),
+            trace=self._trace(delivery, address),
             metrics=self._metrics,
             texts_told=self._texts_told,
             received_at=received.at,
             published_at=None if job is None else job.published_at,
         )
+
+    def _trace(self, delivery: Delivery, address: Address) -> JobTrace:
+        """Begin the trace; what a producer or a library does to that never costs the job."""
+        try:
+            return self._tracing.job(delivery.envelope, address, delivery.queue, delivery.tag)
+        except Exception:
+            log.exception("a bug while beginning a trace")
+            return JobTrace(address.trace)
 
     def _course(
         self,

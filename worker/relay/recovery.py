@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from worker.core.asked import Asked
@@ -30,9 +29,6 @@ class Recovery:
         agents: AUI, by network.
         memory: what of each task's history is accounted for.
         clock: the time.
-
-    Attributes:
-        counts: of ``recovered`` answers, ``unanswered`` messages, and ``ambiguous`` findings.
     """
 
     def __init__(self, agents: Mapping[str, Agent], memory: Memory, clock: Clock) -> None:
@@ -40,7 +36,6 @@ class Recovery:
         self._memory = memory
         self._clock = clock
         self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self.counts: Counter[str] = Counter()
 
     async def find(
         self,
@@ -78,12 +73,11 @@ class Recovery:
                 return error.verdict
             asked.ours |= seen.ours
             if seen.answer is not None:
-                return self._found(job, seen, seen.answer)
+                return _found(job, seen, seen.answer)
             now = self._clock.now()
             patience = asked.patience.answer if seen.asked else asked.patience.absence
             left = asked.since + patience - now
             if left <= 0:
-                self.counts["unanswered"] += seen.asked
                 what = "no answer in its history" if seen.asked else "not in its history"
                 log.info("task %s: %s", task_id, what)
                 return None
@@ -114,13 +108,12 @@ class Recovery:
             history, job.text, anchor, account.claimed, twin_behind=twin_behind(), behind=behind()
         )
 
-    def _found(self, job: Job, seen: Seen, answer: Said) -> Said:
-        self.counts["recovered"] += 1
-        if seen.ambiguous:
-            self.counts["ambiguous"] += 1
-            log.warning(
-                "job %s: taken for answered by the last exchange of its task, without a timestamp"
-                " to tell",
-                job.address.job_id,
-            )
-        return answer
+
+def _found(job: Job, seen: Seen, answer: Said) -> Said:
+    if seen.ambiguous:
+        log.warning(
+            "job %s: taken for answered by the last exchange of its task, without a timestamp"
+            " to tell",
+            job.address.job_id,
+        )
+    return answer

@@ -93,7 +93,6 @@ async def test_an_answer_that_is_there_is_found_at_once() -> None:
     assert await desk.find() == answer
     assert (desk.looks, desk.clock.slept) == (1, [])
     assert desk.asked.ours == {asked.id}
-    assert desk.recovery.counts == {"recovered": 1}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +110,6 @@ async def test_an_unanswered_message_is_looked_at_until_no_answer_can_be_expecte
     assert sum(slept) == patience.answer
     assert desk.looks == len(slept) + 1
     assert desk.asked.ours == {asked.id}
-    assert desk.recovery.counts == {"unanswered": 1}
 
 
 @pytest.mark.parametrize(("patience", "seconds"), [(TOLD, 2.0), (UNTOLD, 5.0)])
@@ -122,7 +120,6 @@ async def test_an_absent_message_is_looked_for_as_long_as_the_history_may_lag(
     desk.asked.patience = patience
     assert await desk.find() is None
     assert sum(desk.clock.slept) == seconds
-    assert desk.recovery.counts["unanswered"] == 0
 
 
 async def test_what_was_sent_long_ago_is_looked_for_once() -> None:
@@ -167,7 +164,6 @@ async def test_a_history_that_is_not_to_be_had_is_a_verdict_and_no_licence_to_se
     desk.agent.unavailable.append(verdict)
     assert await desk.find() == verdict
     assert verdict.kind is kind
-    assert desk.recovery.counts == {}
 
 
 async def test_a_task_that_aui_does_not_know_is_not_found() -> None:
@@ -215,7 +211,6 @@ async def test_without_any_anchor_the_last_exchange_is_taken_and_told_as_ambiguo
     desk.yes()
     answer = desk.sure()
     assert await desk.find(message(text="yes")) == answer
-    assert desk.recovery.counts == {"recovered": 1, "ambiguous": 1}
     (record,) = caplog.records
     assert (record.levelno, "job_1" in record.message) == (logging.WARNING, True)
 

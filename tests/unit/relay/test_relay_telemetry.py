@@ -14,6 +14,7 @@ from worker.core import headers as h
 from worker.core.envelope import Envelope
 from worker.telemetry.logs import FIELDS
 from worker.telemetry.meters import Meters
+from worker.telemetry.tracing import JobTrace, Tracing
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +216,17 @@ async def test_a_job_that_goes_back_is_not_counted_as_ended() -> None:
     assert flow.count("aui.jobs.ended") == 0
     process = flow.traced.named("process aui.jobs")
     assert "error.type" not in (process.attributes or {})
+
+
+async def test_a_trace_that_cannot_be_begun_does_not_cost_the_job(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Tracing):
+        def job(self, *_: object, **__: object) -> JobTrace:
+            raise ZeroDivisionError
+
+    flow = Flow(tracing=Broken())
+    delivery = await flow.handle(job())
+    assert delivery.acked
+    assert flow.publisher.published[-1].headers["traceparent"] == SAMPLED
+    assert "a bug while beginning a trace" in caplog.text
