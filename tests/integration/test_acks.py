@@ -14,9 +14,10 @@ pytestmark = pytest.mark.anyio
 MANY = 500
 
 
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
 @pytest.mark.parametrize("stopped", [False, True])
 async def test_many_acks_of_one_turn_all_arrive_before_the_channel_is_closed(
-    amqp_url: str, stopped: bool
+    amqp_url: str, stopped: bool, kind: str
 ) -> None:
     """Whether it is drained in that turn, or the consumer ended."""
     taken: asyncio.Queue[AmqpDelivery] = asyncio.Queue()
@@ -24,9 +25,9 @@ async def test_many_acks_of_one_turn_all_arrive_before_the_channel_is_closed(
         await broker.run_link()
         outside = await broker.connection.channel()
         name = unique("acks")
-        queue = await outside.declare_queue(name)
+        queue = await outside.declare_queue(name, durable=True, arguments={"x-queue-type": kind})
         for n in range(MANY):
-            await outside.default_exchange.publish(Message(b"%d" % n), name)
+            await outside.default_exchange.publish(Message(b"%d" % n, delivery_mode=2), name)
         consumer = QueueConsumer(broker.link, name, "default", MANY, taken.put_nowait)
         async with running(consumer.run):
             async with asyncio.timeout(PATIENCE):
@@ -34,9 +35,11 @@ async def test_many_acks_of_one_turn_all_arrive_before_the_channel_is_closed(
                 assert all(one.claim() for one in deliveries)
                 for one in deliveries:
                     await one.ack()
-                if not stopped:
+                if stopped:
+                    await consumer.rested()
+                else:
                     consumer.close()
                     await consumer.closed()
         left = await outside.declare_queue(name, passive=True)
         assert left.declaration_result.message_count == 0
-        await queue.delete()
+        await queue.delete(if_unused=False, if_empty=False)

@@ -6,6 +6,7 @@ Of aiormq's channel it uses its number, and of its connection the ``write_queue`
 
 import asyncio
 from collections.abc import Callable
+from math import ceil
 from struct import Struct
 
 from aiormq import spec
@@ -15,6 +16,8 @@ from pamqp.constants import FRAME_END, FRAME_METHOD
 from worker.amqp.session import Channel
 
 FULL_PAUSE = 0.005
+LAST_CHANCE = 2.0
+"""Seconds in which a connection that takes nothing may begin to, before its channel is closed."""
 _ACK = Struct(">BHIIQBB").pack
 """Type, channel, size, class and method, tag, flags, end; AMQP 0-9-1, 2.3.5 and 1.8.3.13."""
 _SIZE = 13
@@ -44,6 +47,13 @@ class Acks:
         if not self._writing:
             self._writing = True
             asyncio.get_running_loop().call_soon(self._write)
+
+    async def left(self, within: float = LAST_CHANCE) -> None:
+        """Return once none waits, or the channel is lost, or so many seconds are over."""
+        looks = ceil(within / FULL_PAUSE)
+        while self._waiting and not self._channel.lost and looks > 0:
+            looks -= 1
+            await asyncio.sleep(FULL_PAUSE)
 
     def _write(self) -> None:
         if self._waiting and self._channel.raw.connection.write_queue.full():

@@ -108,6 +108,17 @@ class QueueConsumer:
         if self._ledger is not None:
             await self._ledger.closed.wait()
 
+    async def rested(self) -> None:
+        """Return once no ack of the present channel can be forgotten when it is closed.
+
+        To be waited for where nothing is begun any more.
+        """
+        ledger = self._ledger
+        if ledger is not None and not ledger.channel.lost:
+            await ledger.left()
+            if ledger.rest > 0:
+                await self._sleep(ledger.rest)
+
     async def run(self) -> None:
         """Consume while open, until cancelled; what is unacked then goes back, in order."""
         losses, returns = Backoff(), Backoff()

@@ -77,6 +77,10 @@ class Ledger:
             return 0.0
         return self._acks[0] + REST - self._now()
 
+    async def left(self) -> None:
+        """Return once every ack is on its way, or can no longer be."""
+        await self._on_their_way.left()
+
     def enter(self, tag: int) -> bool:
         """Take in a delivery, which may be claimed from now on; tell whether it is the first."""
         first, self._entered = not self._entered, True

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.amqp.choice import Choice
+from worker.amqp.consumer import QueueConsumer
 from worker.amqp.copies import JobCopies
 from worker.amqp.declare import establish, set_up
 from worker.amqp.link import Link
@@ -130,17 +131,19 @@ class Worker:
         self._spawn(self._publishing.run())
         await self._publishing.session()
         self._spawn(self._exchanges.run())
-        consumers = [self._dropped, *(each for own in self._consumers.values() for each in own)]
-        self._spawn(*(consumer.run() for consumer in consumers))
-        await asyncio.gather(*(consumer.started.wait() for consumer in consumers))
+        self._spawn(*(consumer.run() for consumer in self._all_consumers))
+        await asyncio.gather(*(consumer.started.wait() for consumer in self._all_consumers))
         self._spawn(*(keeper.run() for keeper in self._keepers))
         self.started.set()
-        names = ", ".join(self._settings.networks)
         log.info(
             "ready: consuming %d partitions each of network %s",
             len(self._settings.worker.consumed),
-            names,
+            ", ".join(self._settings.networks),
         )
+
+    @property
+    def _all_consumers(self) -> list[QueueConsumer]:
+        return [self._dropped, *(each for own in self._consumers.values() for each in own)]
 
     def _tell_of_spread(self, session: Session) -> None:
         product, version = session.server
@@ -175,6 +178,7 @@ class Worker:
         self._flow.gate.quiet()
         if not await self._drain():
             log.warning("grace is over: the rest goes back to its queues")
+        await asyncio.gather(*(consumer.rested() for consumer in self._all_consumers))
         await self._publisher.aclose()
         for stage in reversed(self._stages):
             for task in stage:

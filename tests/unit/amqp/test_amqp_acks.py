@@ -110,6 +110,28 @@ async def test_what_waits_when_we_close_the_channel_goes_before(wire: Wire) -> N
     assert wire.written() == [[1]]
 
 
+async def test_who_closes_the_channel_can_wait_until_they_have_left(wire: Wire) -> None:
+    wire.fill()
+    wire.acks.send(1)
+    leaving = asyncio.create_task(wire.acks.left())
+    await asyncio.sleep(0)
+    assert not leaving.done()
+    wire.written()
+    async with asyncio.timeout(PATIENCE):
+        await leaving
+    assert wire.written() == [[1]]
+
+
+async def test_a_connection_that_takes_nothing_is_not_waited_for_in_vain(wire: Wire) -> None:
+    wire.fill()
+    wire.acks.send(1)
+    async with asyncio.timeout(PATIENCE):
+        await wire.acks.left(within=0.01)
+    wire.loss.tell("gone")
+    async with asyncio.timeout(PATIENCE):
+        await wire.acks.left()
+
+
 async def test_nothing_goes_over_a_channel_that_the_broker_has_closed(wire: Wire) -> None:
     wire.acks.send(1)
     wire.channels.clear()
