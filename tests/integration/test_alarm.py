@@ -160,6 +160,7 @@ async def test_a_connection_lost_during_an_alarm_leaves_nobody_waiting_for_ever(
         await memory.short()
         placing = [soon(one.place("", name, Message(b"x", message_id="x")))]
         await until(lambda: link.blocked)
+        assert await asyncio.to_thread(lambda: link.blocked)  # as an exporter that pushes asks
         placing.append(soon(one.place("", name, Message(b"y", message_id="y"))))
         placing.append(soon(other.place("", name, Message(b"z", message_id="z"))))
         await let_run()

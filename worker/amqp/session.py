@@ -86,6 +86,9 @@ class Session:
             next(unblocked)
         except StopIteration:
             return False
+        except (RuntimeError, AttributeError):
+            # It would wait, but an exporter asks from a thread without an event loop to wait on.
+            return True
         finally:
             unblocked.close()
         return True

@@ -23,7 +23,6 @@ _CALLS: Mapping[Call, tuple[str, str]] = {
     "create_task": ("POST", "/tasks"),
     "list_tasks": ("GET", "/tasks"),
     "task_messages": ("GET", "/tasks/{task_id}/messages"),
-    "send_message": ("POST", "/message"),
 }
 
 

@@ -24,7 +24,7 @@ from worker.core.job import Address
 from worker.core.reply import ReplyKind
 from worker.core.verdict import Verdict
 
-Call = Literal["create_task", "list_tasks", "task_messages", "send_message"]
+Call = Literal["create_task", "list_tasks", "task_messages"]
 """The calls to AUI's REST API, by the names of the port's methods."""
 
 Parent = Literal["parent", "link"]
