@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tests.conformance.script import PATIENCE, Gate, Refuse, Stale, Step, answering, play
-from worker.core.conversation import Task, TaskPage
+from worker.core.conversation import PAGE_SIZE, Task, TaskPage
 from worker.core.envelope import Envelope, Properties
 from worker.core.errors import AgentUnavailable
 from worker.core.reply import Reply
@@ -395,6 +395,10 @@ class FakeAgent:
                 self.say(task_id, turn.final.text, by_user=False, said_id=turn.final.id)
         return turn
 
+    async def post(self, task_id: str, request: bytes, deadline: float) -> Turn:
+        """Play the next script, whose updates nobody hears."""
+        return await self.converse(task_id, request, deadline, lambda _: None)
+
     async def create_task(self, user_id: str) -> Task:
         """Create a task; its id is an ObjectId, of the clock's time."""
         self._call("create_task")
@@ -405,12 +409,15 @@ class FakeAgent:
         self.histories[task_id] = []
         return task
 
-    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+    async def list_tasks(self, user_id: str, page: int = 1, size: int = PAGE_SIZE) -> TaskPage:
         """Return a page, sorted as `newest_first` says."""
         self._call("list_tasks")
         tasks = self.tasks[user_id][:: -1 if self.newest_first else 1]
-        first = (page - 1) * self.page_size
-        return TaskPage(tasks[first : first + self.page_size], len(tasks), self.page_size)
+        size = min(size, self.page_size)
+        shown = tasks[(page - 1) * size : page * size]
+        listed = [json.loads(task.raw) for task in shown]
+        raw = json.dumps({"tasks": listed, "total": len(tasks), "page": page, "size": size})
+        return TaskPage(shown, len(tasks), size, raw.encode())
 
     async def task_messages(self, task_id: str) -> Sequence[Said]:
         """Return what was said; a task that is not known has no history to be had."""

@@ -222,6 +222,37 @@ async def test_every_ending_is_a_verdict_and_what_came_before_it_was_heard(
     assert (texts, turn.text, turn.final) == (["I"], "I", None)
 
 
+async def test_a_message_sent_whole_is_answered_whole(world: World) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play("an answer", task_id)
+    turn = await world.agent.post(task_id, request, world.deadline(10.0))
+    assert turn.verdict is not None
+    assert turn.verdict.kind is Kind.COMPLETED
+    assert turn.final is not None
+    assert json.loads(turn.final.raw)["id"] == turn.final.id
+    history = await world.agent.task_messages(task_id)
+    assert [said.by_user for said in history] == [True, False]
+    assert (history[1].text, turn.maybe_sent) == (turn.final.text, True)
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "reason"),
+    [
+        ("silence", Kind.REJECTED, "deadline_exceeded"),
+        ("nobody there", Kind.INTERRUPTED, "connection_failed"),
+    ],
+)
+async def test_every_ending_of_a_message_sent_whole_is_a_verdict(
+    world: World, what: str, kind: Kind, reason: str
+) -> None:
+    task_id = await world.task("user_1")
+    request = await world.play(what, task_id)
+    turn = await world.agent.post(task_id, request, world.deadline(0.5))
+    assert turn.verdict is not None
+    assert (turn.verdict.kind, turn.verdict.reason) == (kind, reason)
+    assert turn.final is None
+
+
 @pytest.mark.parametrize(
     ("what", "reason"), [("a refusal", "upstream_error"), ("nobody there", "connection_failed")]
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.core.brownout import Tolerance
-from worker.core.job import JobRules
+from worker.core.job_properties import JobRules
 from worker.core.retry import RetryPolicy
 from worker.relay.attempts import Attempts
 from worker.relay.dead_letters import DeadLetters
@@ -16,9 +16,11 @@ from worker.relay.handler import Handler
 from worker.relay.intake import Intake
 from worker.relay.lanes import Lanes
 from worker.relay.memory import Memory
+from worker.relay.placing import Placing
 from worker.relay.ports import Agent, Clock, Copies, Publisher, TaskExchanges
 from worker.relay.received import Received
 from worker.relay.recovery import Recovery
+from worker.relay.requests import Requests
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 from worker.settings import Settings
@@ -62,6 +64,7 @@ def flow_of(settings: Settings, world: Adapters) -> Flow:
     attempts = Attempts(publisher, gate, policy, clock)
     memory = Memory()
     recovery = Recovery(world.agents, memory, clock)
+    users = Users(world.agents)
     dead_letters = DeadLetters(world.copies, publisher, worker.id, clock)
     handler = Handler(
         turns=Turns(
@@ -74,10 +77,8 @@ def flow_of(settings: Settings, world: Adapters) -> Flow:
             gate=gate,
             clock=clock,
         ),
-        users=Users(world.agents),
-        attempts=attempts,
-        copies=world.copies,
-        publisher=publisher,
+        requests=Requests(world.agents, users, attempts, clock),
+        placing=Placing(users, attempts, world.copies, publisher, clock),
         endings=Endings(publisher, dead_letters, Finished(), memory),
         partitions=worker.partitions,
         clock=clock,

@@ -16,15 +16,17 @@ import httpx
 from worker.aui.evidence import described, of_response
 from worker.aui.network import KEY_HEADER, Network
 from worker.core.body import is_word
-from worker.core.conversation import Task, TaskPage
+from worker.core.conversation import PAGE_SIZE, Task, TaskPage
 from worker.core.errors import AgentUnavailable
 from worker.core.redact import Redactor
 from worker.core.said import Said, read_history
 from worker.core.verdict import COMPLETED, Kind, Source, Verdict, judge
 from worker.core.wire import Final, read_message
 
-PAGE_SIZE = 50
 PROBE_USER = "aui-worker-probe"
+_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_UNBOUNDED = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""How many turns are open is bounded elsewhere; a read shall not wait for theirs."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """A history is as long as its conversation; beyond this something is wrong."""
 
@@ -35,7 +37,7 @@ class Rest:
     Args:
         network: where, and with which key.
         timeout: seconds for connecting, and for each wait on the response.
-        answer_timeout: seconds that any call may take in all, an agent's answer included.
+        answer_timeout: seconds that a call may take in all.
         redactor: applied to every response.
     """
 
@@ -44,11 +46,13 @@ class Rest:
     ) -> None:
         self._network = network
         self._redactor = redactor
+        self._timeout = timeout
         self._answer_timeout = answer_timeout
         self._client = httpx.AsyncClient(
             base_url=network.base_url.rstrip("/") + "/api/v1/external",
             headers={KEY_HEADER: network.api_key},
             timeout=timeout,
+            limits=_UNBOUNDED,
             follow_redirects=False,
         )
 
@@ -68,23 +72,25 @@ class Rest:
         raw = await self._call("POST", "/tasks", json=body)
         return self._task(_parsed(raw), raw)
 
-    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+    async def list_tasks(self, user_id: str, page: int = 1, size: int = PAGE_SIZE) -> TaskPage:
         """``GET /tasks``: one page of a user's tasks, in whatever order AUI keeps.
 
         Raises:
             AgentUnavailable: the list was not to be had.
         """
-        params: dict[str, str | int] = {"user_id": user_id, "page": page, "size": PAGE_SIZE}
-        listing = _parsed(await self._call("GET", "/tasks", params=params))
+        params: dict[str, str | int] = {"user_id": user_id, "page": page, "size": size}
+        raw = await self._call("GET", "/tasks", params=params)
+        listing = _parsed(raw)
         rows = listing.get("tasks") if isinstance(listing, dict) else None
         if not isinstance(rows, list):
             raise _unreadable("a list of tasks without tasks")
         tasks = [self._task(row, json.dumps(row).encode("utf-8")) for row in rows]
-        total, size = listing.get("total"), listing.get("size")
+        total, told = listing.get("total"), listing.get("size")
         return TaskPage(
             tasks=tasks,
             total=total if isinstance(total, int) else len(tasks),
-            size=size if isinstance(size, int) and size > 0 else PAGE_SIZE,
+            size=told if isinstance(told, int) and told > 0 else size,
+            raw=raw,
         )
 
     async def task_messages(self, task_id: str) -> Sequence[Said]:
@@ -99,11 +105,12 @@ class Rest:
             raise _unreadable("a history that is no list")
         return history
 
-    async def send_message(self, request: bytes) -> Final:
+    async def send_message(self, request: bytes, within: float) -> Final:
         """``POST /message``: send a message and wait for the whole answer.
 
         Args:
             request: the JSON body, as for the WebSocket.
+            within: seconds that it may take.
 
         Raises:
             AgentUnavailable: no answer came; the message may have reached AUI.
@@ -113,7 +120,7 @@ class Rest:
             "/message",
             content=request,
             headers={"Content-Type": "application/json"},
-            timeout=self._answer_timeout,
+            within=within,
         )
         answer = read_message(raw)
         if answer is None:
@@ -132,14 +139,33 @@ class Rest:
             return COMPLETED if _is_answer(error.verdict) else error.verdict
         return COMPLETED
 
-    async def _call(self, method: str, path: str, **options: Any) -> bytes:
+    async def _call(
+        self, method: str, path: str, *, within: float | None = None, **options: Any
+    ) -> bytes:
+        """Make a call and return the body of its response, redacted.
+
+        Args:
+            method: of HTTP.
+            path: below the base of the API.
+            within: seconds until an agent has answered; None for what no agent is asked for.
+            options: as for httpx.
+
+        Raises:
+            AgentUnavailable: it did not succeed.
+        """
+        if within is not None:
+            options["timeout"] = httpx.Timeout(self._timeout, read=within)
         try:
             # httpx bounds each read; a response that drips in could still take for ever.
             async with (
-                asyncio.timeout(self._answer_timeout),
+                asyncio.timeout(within or self._answer_timeout),
                 self._client.stream(method, path, **options) as response,
             ):
                 body = self._redactor.data(await _read(response))
+        except _NOT_REACHED as error:
+            slow = isinstance(error, httpx.TimeoutException)
+            source = Source.CONNECT_TIMEOUT if slow else Source.CONNECTION_FAILED
+            raise _failed(source, described(error, self._redactor), reached=False) from None
         except (httpx.TimeoutException, TimeoutError) as error:
             raise _failed(Source.IDLE_TIMEOUT, described(error, self._redactor)) from None
         except (httpx.HTTPError, httpx.InvalidURL, AttributeError, RuntimeError) as error:
@@ -184,5 +210,7 @@ def _unreadable(what: str) -> AgentUnavailable:
     return _failed(Source.GARBAGE_FRAME, f"AUI sent {what}")
 
 
-def _failed(source: Source, detail: str, code: int | None = None) -> AgentUnavailable:
-    return AgentUnavailable(judge(source, code, detail=detail))
+def _failed(
+    source: Source, detail: str, code: int | None = None, *, reached: bool = True
+) -> AgentUnavailable:
+    return AgentUnavailable(judge(source, code, detail=detail), reached=reached)

@@ -80,6 +80,16 @@ def text_of(body: dict[str, Any]) -> str:
     return text
 
 
+def count_of(body: dict[str, Any], field: str, limit: int) -> int | None:
+    """Return a number from 1 up to a limit; None where there is none."""
+    count = body.get(field)
+    if count is None:
+        return None
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= limit:
+        raise InvalidJob(field, f"must be a number from 1 to {limit}, not {shown(count)}")
+    return count
+
+
 def request_of(raw: bytes, body: dict[str, Any]) -> bytes:
     """Return the request for AUI: the job's own bytes, but with a whole ``context``.
 

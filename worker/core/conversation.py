@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from worker.core.said import Said
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+PAGE_SIZE = 50
 CLOCK_SLACK = 60.0
 """Seconds that AUI's clock and a producer's may differ."""
 
@@ -26,11 +27,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """One page of a user's tasks, and how many there are in all."""
+    """One page of a user's tasks, how many there are in all, and the page as AUI sent it."""
 
     tasks: Sequence[Task]
     total: int
     size: int
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def last(self) -> int:

@@ -47,8 +47,10 @@ class AgentUnavailable(Exception):
 
     Args:
         verdict: what the failure means, in the words of the verdict table.
+        reached: what was asked may have reached AUI.
     """
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, *, reached: bool = True) -> None:
         super().__init__(f"{verdict.reason}: {verdict.detail}")
         self.verdict = verdict
+        self.reached = reached

@@ -6,15 +6,14 @@ job raises :class:`~worker.core.errors.InvalidJob`, which names the field.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from worker.core import headers as h
 from worker.core.body import (
     MAX_USER_ID_BYTES,
-    TASK_BYTES,
-    WORD,
+    count_of,
     cut,
     is_word,
     parse_body,
@@ -24,29 +23,30 @@ from worker.core.body import (
     text_of,
     user_id_of,
 )
+from worker.core.conversation import PAGE_SIZE
 from worker.core.envelope import Envelope, Properties
 from worker.core.errors import InvalidJob
-from worker.core.pace import EVERY, Pace, parse_pace
+from worker.core.job_properties import (
+    DEFAULT_CHANNEL,
+    MAX_JOB_ID_BYTES,
+    JobRules,
+    channel_of,
+    check_frame,
+    check_job_id,
+    check_reply_to,
+    conversation_of,
+    is_copy,
+    max_bytes,
+    pace_of,
+    trace_of,
+)
+from worker.core.operation import Operation, operation_of
+from worker.core.pace import EVERY, Pace
 
-MESSAGE_SEND = "message.send"
-DEFAULT_CHANNEL = "default"
-MAX_JOB_ID_BYTES = 128
-MAX_HEADER_BYTES = 32 * 1024
 ATTEMPTS_PER_DELIVERY = 64
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-MAX_TRACESTATE = 512
-"""W3C Trace Context, sections 3.2.2 and 3.3.1.5."""
 MAX_ATTEMPT_BASE = 2**31
-_COPIED = (h.ATTEMPT_BASE, h.MAYBE_SENT, h.EXPIRES_AT)
-"""The headers that a copy gets from us."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobRules:
-    """The limits of the contract that an operator sets."""
-
-    max_bytes: int = 256 * 1024
-    reply_to: re.Pattern[str] = re.compile(r"^(amq\.|sub\.)")
+MAX_PAGE = 2**31
+MAX_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Job:
         maybe_sent: the message may have reached AUI before this delivery.
         copied: it may have by way of another copy, which later jobs may have followed.
         published_at: its timestamp, in seconds since 1970, if its producer set one.
+        streamed: it goes over the WebSocket; else over REST, whole and without updates.
     """
 
     address: Address
@@ -88,10 +89,44 @@ class Job:
     maybe_sent: bool = False
     copied: bool = False
     published_at: float | None = None
+    streamed: bool = True
+
+    @property
+    def anywhere(self) -> bool:
+        """It need not be in its slot's partition; a job needs the order there."""
+        return False
 
 
-def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -> Job:
-    """Read a job out of a message.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question about tasks, answered on its ``reply_to`` alone.
+
+    Attributes:
+        operation: to create a task, to list a user's, or to read one.
+        address: who asks; with the task or the user it is about.
+        page: which page of the list, from 1.
+        size: tasks on a page.
+        attempt_base: attempts made under earlier deliveries and copies of it.
+        repeated: an earlier delivery may have done it.
+        published_at: its timestamp, in seconds since 1970, if its producer set one.
+    """
+
+    operation: Operation
+    address: Address
+    page: int = 1
+    size: int = PAGE_SIZE
+    attempt_base: int = 0
+    repeated: bool = False
+    published_at: float | None = None
+
+    @property
+    def anywhere(self) -> bool:
+        """It need not be in its slot's partition; a new task is to be known there."""
+        return self.operation.is_read
+
+
+def decode(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -> Job | Request:
+    """Read a job, or a request about tasks, out of a message.
 
     Args:
         envelope: the message.
@@ -101,37 +136,75 @@ def decode_job(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
     Raises:
         InvalidJob: it breaks the contract; the error names the first field that does.
     """
-    _check_frame(envelope, rules)
-    properties = envelope.properties
-    kind = properties.type or MESSAGE_SEND
-    if kind != MESSAGE_SEND:
-        raise InvalidJob("type", f"must be {MESSAGE_SEND!r}, not {shown(kind)}")
-    _check_job_id(properties)
-    _check_reply_to(properties, rules)
+    check_frame(envelope, rules)
+    operation = operation_of(envelope.properties)
+    check_job_id(envelope.properties)
+    check_reply_to(envelope.properties, rules)
     body = parse_body(envelope.body)
-    copied = _copied(envelope)
-    job_id = properties.message_id or new_id()
-    address = Address(
-        network=envelope.network,
-        job_id=job_id,
-        correlation_id=properties.correlation_id or job_id,
-        channel=_channel(properties),
-        task_id=task_id_of(body),
-        user_id=user_id_of(body),
-        reply_to=properties.reply_to or None,
-        trace=_trace(properties),
-    )
+    decoded = _job if operation.is_turn else _request
+    return decoded(operation, envelope, body, new_id)
+
+
+def _job(
+    operation: Operation, envelope: Envelope, body: dict[str, Any], new_id: Callable[[], str]
+) -> Job:
+    copied = is_copy(envelope)
+    properties = envelope.properties
     return Job(
-        address=address,
+        address=_address(envelope, new_id, task_id_of(body), user_id_of(body)),
         text=text_of(body),
         request=request_of(envelope.body, body),
-        pace=_pace(properties),
-        new_conversation=_conversation(properties) == "new",
+        pace=pace_of(properties),
+        new_conversation=conversation_of(properties) == "new",
         attempt_base=attempt_base(envelope),
         maybe_sent=copied or envelope.delivery_count > 0,
         copied=copied,
-        published_at=properties.timestamp.timestamp() if properties.timestamp else None,
+        published_at=_published_at(properties),
+        streamed=operation is Operation.SEND,
     )
+
+
+def _request(
+    operation: Operation, envelope: Envelope, body: dict[str, Any], new_id: Callable[[], str]
+) -> Request:
+    properties = envelope.properties
+    if not properties.reply_to:
+        raise InvalidJob("reply_to", f"is missing: there is nobody to answer {operation} to")
+    by_task = operation is Operation.MESSAGES
+    task_id = task_id_of(body) if by_task else None
+    user_id = None if by_task else user_id_of(body)
+    if task_id is None and user_id is None:
+        raise InvalidJob("task_id" if by_task else "user_id", "is missing")
+    return Request(
+        operation=operation,
+        address=_address(envelope, new_id, task_id, user_id),
+        page=count_of(body, "page", MAX_PAGE) or 1,
+        size=count_of(body, "size", MAX_PAGE_SIZE) or PAGE_SIZE,
+        attempt_base=attempt_base(envelope),
+        repeated=is_copy(envelope) or envelope.delivery_count > 0,
+        published_at=_published_at(properties),
+    )
+
+
+def _address(
+    envelope: Envelope, new_id: Callable[[], str], task_id: str | None, user_id: str | None
+) -> Address:
+    properties = envelope.properties
+    job_id = properties.message_id or new_id()
+    return Address(
+        network=envelope.network,
+        job_id=job_id,
+        correlation_id=properties.correlation_id or job_id,
+        channel=channel_of(properties),
+        task_id=task_id,
+        user_id=user_id,
+        reply_to=properties.reply_to or None,
+        trace=trace_of(properties),
+    )
+
+
+def _published_at(properties: Properties) -> float | None:
+    return properties.timestamp.timestamp() if properties.timestamp else None
 
 
 def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -> Address:
@@ -139,7 +212,7 @@ def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
     properties = envelope.properties
     channel = properties.headers.get(h.CHANNEL)
     body: object = None
-    if len(envelope.body) <= _max_bytes(envelope, rules):
+    if len(envelope.body) <= max_bytes(envelope, rules):
         try:
             body = json.loads(envelope.body)
         except (ValueError, RecursionError):
@@ -156,7 +229,7 @@ def address_of(envelope: Envelope, rules: JobRules, new_id: Callable[[], str]) -
         task_id=task_id if is_word(task_id) else None,
         user_id=cut(user_id, MAX_USER_ID_BYTES) if isinstance(user_id, str) else None,
         reply_to=reply_to if reply_to and rules.reply_to.search(reply_to) else None,
-        trace=_trace(properties),
+        trace=trace_of(properties),
     )
 
 
@@ -173,78 +246,3 @@ def attempt_base(envelope: Envelope) -> int:
     if not isinstance(base, int) or isinstance(base, bool) or not 0 <= base <= MAX_ATTEMPT_BASE:
         raise InvalidJob(h.ATTEMPT_BASE, f"must be a count, not {shown(base)}")
     return base + ATTEMPTS_PER_DELIVERY * envelope.delivery_count
-
-
-def _check_frame(envelope: Envelope, rules: JobRules) -> None:
-    size, limit = len(envelope.body), _max_bytes(envelope, rules)
-    if size > limit:
-        raise InvalidJob("body", f"{size} bytes are above the limit of {limit}")
-    headers = envelope.properties.headers
-    if h.UNREADABLE in headers:
-        raise InvalidJob("headers", "cannot be decoded: names must be UTF-8, nesting shallow")
-    size = h.size_of({name: value for name, value in headers.items() if _of_producer(name)})
-    if size > MAX_HEADER_BYTES:
-        raise InvalidJob("headers", f"{size} bytes are above the limit of {MAX_HEADER_BYTES}")
-
-
-def _max_bytes(envelope: Envelope, rules: JobRules) -> int:
-    """Return the limit of a body: a copy may have grown by the task id put into it."""
-    copied = h.ATTEMPT_BASE in envelope.properties.headers
-    return rules.max_bytes + (TASK_BYTES if copied else 0)
-
-
-def _of_producer(name: str) -> bool:
-    """Tell whether the producer wrote a header: a copy must not be refused for what was added."""
-    added = name.startswith(("x-", h.ORIGINAL)) or name in _COPIED
-    return not added
-
-
-def _check_job_id(properties: Properties) -> None:
-    size = len((properties.message_id or "").encode("utf-8", "surrogatepass"))
-    if size > MAX_JOB_ID_BYTES:
-        raise InvalidJob("message_id", f"{size} bytes are above the limit of {MAX_JOB_ID_BYTES}")
-
-
-def _check_reply_to(properties: Properties, rules: JobRules) -> None:
-    if properties.reply_to and not rules.reply_to.search(properties.reply_to):
-        pattern = rules.reply_to.pattern
-        raise InvalidJob("reply_to", f"must match {pattern}, not {shown(properties.reply_to)}")
-
-
-def _channel(properties: Properties) -> str:
-    channel = properties.headers.get(h.CHANNEL, DEFAULT_CHANNEL)
-    if not is_word(channel):
-        raise InvalidJob(h.CHANNEL, f"must match {WORD.pattern}, not {shown(channel)}")
-    return str(channel)
-
-
-def _pace(properties: Properties) -> Pace:
-    wanted = properties.headers.get(h.UPDATES, "every")
-    pace = parse_pace(wanted)
-    if pace is None:
-        raise InvalidJob(h.UPDATES, f"must be 'every', 'off' or like '250ms', not {shown(wanted)}")
-    return pace
-
-
-def _conversation(properties: Properties) -> str:
-    wanted = properties.headers.get(h.CONVERSATION, "latest")
-    if wanted not in ("latest", "new"):
-        raise InvalidJob(h.CONVERSATION, f"must be 'latest' or 'new', not {shown(wanted)}")
-    return str(wanted)
-
-
-def _copied(envelope: Envelope) -> bool:
-    marked = envelope.properties.headers.get(h.MAYBE_SENT, False)
-    if not isinstance(marked, bool):
-        raise InvalidJob(h.MAYBE_SENT, f"must be true or false, not {shown(marked)}")
-    return marked
-
-
-def _trace(properties: Properties) -> dict[str, str]:
-    """Return the W3C trace context; a malformed one is dropped, never a reason to fail."""
-    parent, state = (properties.headers.get(name) for name in (h.TRACEPARENT, h.TRACESTATE))
-    if not isinstance(parent, str) or TRACEPARENT.fullmatch(parent) is None:
-        return {}
-    if not isinstance(state, str) or len(state) > MAX_TRACESTATE:
-        return {h.TRACEPARENT: parent}
-    return {h.TRACEPARENT: parent, h.TRACESTATE: state}

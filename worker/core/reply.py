@@ -5,6 +5,7 @@ terminal reply beats any update.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,8 @@ class ReplyKind(StrEnum):
     FAILED = "failed"
     RETRYING = "retrying"
     CREATED = "created"
+    LISTED = "listed"
+    MESSAGES = "messages"
 
 
 TYPES: Mapping[ReplyKind, str] = {
@@ -38,6 +41,8 @@ TYPES: Mapping[ReplyKind, str] = {
     ReplyKind.FAILED: "message.failed",
     ReplyKind.RETRYING: "message.retrying",
     ReplyKind.CREATED: "task.created",
+    ReplyKind.LISTED: "task.listed",
+    ReplyKind.MESSAGES: "task.messages",
 }
 
 
@@ -139,6 +144,10 @@ class Replies:
         self.seq = 0
         self.on_hub = on_hub
 
+    def about_task(self, task_id: str) -> None:
+        """Name the task, now that it is known; what follows is about it."""
+        self.address = replace(self.address, task_id=task_id)
+
     def begin_attempt(self) -> None:
         """Start the next attempt."""
         self.attempt += 1
@@ -162,8 +171,16 @@ class Replies:
         return self._next(ReplyKind.RETRYING, failure_of(verdict), extra)
 
     def created(self, task: bytes) -> Reply:
-        """Announce the task made for a job by user: AUI's task object."""
+        """Announce the task that was made: AUI's task object."""
         return self._next(ReplyKind.CREATED, task)
+
+    def listed(self, page: bytes) -> Reply:
+        """Hand on a page of a user's tasks."""
+        return self._next(ReplyKind.LISTED, page)
+
+    def messages(self, history: bytes) -> Reply:
+        """Hand on what was said in a task: an array of AUI's messages, oldest first."""
+        return self._next(ReplyKind.MESSAGES, history)
 
     def _next(self, kind: ReplyKind, body: bytes, extra: Mapping[str, Any] | None = None) -> Reply:
         self.seq += 1

@@ -151,8 +151,13 @@ class Turn:
         self._set(judge(source, code, detail=detail))
 
     def refused(self, verdict: Verdict) -> None:
-        """Take the verdict on an HTTP response to the WebSocket upgrade."""
+        """Take the verdict on an HTTP response: to the WebSocket upgrade, or to the message."""
         self._set(verdict)
+
+    def answered(self, final: Final) -> None:
+        """Take the whole answer, where it came in an HTTP response."""
+        self.final = final
+        self._set(COMPLETED)
 
     def _take(self, update: Update) -> Update | None:
         if update.task_id is not None and update.task_id != self.task_id:

@@ -7,7 +7,7 @@ from datetime import datetime
 from cachetools import LRUCache
 
 from worker.core.history import Previous
-from worker.core.reply import Replies
+from worker.core.reply import Replies, ReplyKind
 from worker.core.retry import DeadLetter
 from worker.core.verdict import Source
 from worker.relay.dead_letters import DeadLetters
@@ -63,9 +63,11 @@ class Endings:
         not get through, needs nothing more where everybody was told; one of a failed job is not
         tried again, a new job with its id is.
         """
-        problem = received.problem
+        problem, operation = received.problem, received.operation
         if problem is not None and problem.source not in _GIVEN_UP:
             return None  # what is no job has no id to go by
+        if operation is not None and not operation.is_turn:
+            return None  # a request has its own ways not to be done twice
         redelivered = received.delivery.envelope.redelivered
         if redelivered and _nameless(received):
             return self._unacked_of(received)
@@ -90,7 +92,11 @@ class Endings:
         return fitting[0] if fitting else None
 
     async def answer(self, replies: Replies, progress: Progress) -> None:
-        """Publish the agent's answer."""
+        """Publish the agent's answer, or the one to a request."""
+        if progress.answer is not None:
+            made = progress.answer.kind is ReplyKind.CREATED
+            await progress.end(self._publisher, progress.answer, keep=made)
+            return
         final, to = progress.final, replies.address
         assert final is not None  # it is what completed means
         if to.task_id is not None:
@@ -104,7 +110,15 @@ class Endings:
     async def keep(
         self, received: Received, settlement: DeadLetter, replies: Replies, progress: Progress
     ) -> None:
-        """Keep a job that gets no answer, and say so."""
+        """Keep a job that gets no answer, and say so; of a read only say so."""
+        operation = received.operation
+        if (
+            operation is not None
+            and operation.is_read
+            and settlement.verdict.source is not Source.INVALID_JOB
+        ):
+            await progress.end(self._publisher, replies.failed(settlement.verdict), keep=False)
+            return
         to = replies.address
         if to.task_id is not None and progress.asked is not None:
             self._memory.claim(to.network, to.task_id, progress.asked.ours)
@@ -112,7 +126,8 @@ class Endings:
         reply = await self._dead_letters.keep(
             envelope, received.address, replies, settlement.verdict, progress
         )
-        self._finished.remember(reply, confirmed=True)
+        if operation is None or operation.is_turn:
+            self._finished.remember(reply, confirmed=True)
 
 
 def _nameless(received: Received) -> bool:

@@ -4,6 +4,7 @@ intake -> lanes -> Handler.handle(received, behind)
   ended here before                  its terminal reply again, if anybody still needs it
   not a job                          dead letter
   not in its task's partition        forwarded to its slot
+  a request about tasks              its answer, to whoever asked
   by user                            task found or made, then forwarded to the task's slot
   else                               a turn, and its terminal reply
   core.retry.decide(verdict) -> Ack | DeadLetter | GiveBack
@@ -14,23 +15,18 @@ import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
-from worker.core.body import with_task
-from worker.core.envelope import Envelope
-from worker.core.errors import AgentUnavailable
-from worker.core.job import Address, Job
+from worker.core.job import Address, Request
 from worker.core.reply import Replies
-from worker.core.republish import forwarded
-from worker.core.retry import Ack, Allowance, DeadLetter, GiveBack, decide
-from worker.core.slots import in_place, slot_of
-from worker.core.verdict import COMPLETED, Source, Verdict, judge
-from worker.relay.attempts import Attempts
-from worker.relay.door import Visit
+from worker.core.retry import Ack, DeadLetter, GiveBack, decide
+from worker.core.slots import in_place
+from worker.core.verdict import Source, Verdict, judge
 from worker.relay.endings import Endings
-from worker.relay.ports import Clock, Copies, Delivery, Publisher
+from worker.relay.placing import Placing
+from worker.relay.ports import Clock, Delivery
 from worker.relay.progress import Progress
 from worker.relay.received import Received
+from worker.relay.requests import Requests
 from worker.relay.turns import Turns
-from worker.relay.users import Users
 from worker.telemetry.logs import FIELDS
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.tracing import JobTrace, Tracing
@@ -43,10 +39,8 @@ class Handler:
 
     Args:
         turns: runs a turn.
-        users: finds the task of a job by user.
-        attempts: the retry loop of finding it.
-        copies: forwards jobs.
-        publisher: announces tasks.
+        requests: answers requests about tasks.
+        placing: forwards jobs, and finds the tasks of those by user.
         endings: ends jobs.
         partitions: the number of partitions a slot is mapped to.
         clock: the time.
@@ -58,10 +52,8 @@ class Handler:
     def __init__(
         self,
         turns: Turns,
-        users: Users,
-        attempts: Attempts,
-        copies: Copies,
-        publisher: Publisher,
+        requests: Requests,
+        placing: Placing,
         endings: Endings,
         partitions: int,
         clock: Clock,
@@ -71,10 +63,8 @@ class Handler:
         texts_told: bool = False,
     ) -> None:
         self._turns = turns
-        self._users = users
-        self._attempts = attempts
-        self._copies = copies
-        self._publisher = publisher
+        self._requests = requests
+        self._placing = placing
         self._endings = endings
         self._partitions = partitions
         self._clock = clock
@@ -114,8 +104,7 @@ class Handler:
             log.warning("a job is left to whoever has its redelivery", extra=received.about)
 
     def _begun(self, received: Received) -> Progress:
-        delivery, job = received.delivery, received.job
-        address = received.address
+        delivery, asked, address = received.delivery, received.asked, received.address
         return Progress(
             clock=self._clock,
             network=address.network,
@@ -123,7 +112,7 @@ class Handler:
             metrics=self._metrics,
             texts_told=self._texts_told,
             received_at=received.at,
-            published_at=None if job is None else job.published_at,
+            published_at=None if asked is None else asked.published_at,
         )
 
     def _trace(self, delivery: Delivery, address: Address) -> JobTrace:
@@ -142,60 +131,18 @@ class Handler:
         behind: Sequence[Received],
     ) -> Awaitable[Verdict | None]:
         """Choose what is to be done; it returns how the job ended, or None if nothing is left."""
-        job, envelope = received.job, received.delivery.envelope
-        if job is None or received.problem is not None:
+        asked, envelope = received.asked, received.delivery.envelope
+        if asked is None or received.problem is not None:
             return _refuse(received, replies)
-        task_id, user_id = job.address.task_id, job.address.user_id
+        task_id, user_id = asked.address.task_id, asked.address.user_id
         key = task_id or user_id or ""
-        if not in_place(key, envelope.routing_key, self._partitions):
-            return self._forward(received, job, key, envelope.body, job.attempt_base)
+        if not (asked.anywhere or in_place(key, envelope.routing_key, self._partitions)):
+            return self._placing.forward(received, asked, key, envelope.body, asked.attempt_base)
+        if isinstance(asked, Request):
+            return self._requests.run(received, asked, replies, progress)
         if task_id is None:
-            return self._find_task(received, job, replies, progress)
-        return self._turns.run(received, job, task_id, replies, progress, behind)
-
-    async def _find_task(
-        self, received: Received, job: Job, replies: Replies, progress: Progress
-    ) -> Verdict | None:
-        """Find or make the user's task, announce a new one, and queue the job behind its others."""
-
-        async def attempt(_: Visit, allowance: Allowance) -> Verdict:
-            allowance.start()
-            if received.expired(self._clock):
-                return judge(Source.EXPIRED, detail="expired before its task was found")
-            try:
-                task_id, made = await self._users.task_for(
-                    job,
-                    repeated=job.maybe_sent or bool(progress.attempts),
-                    trace=progress.trace,
-                )
-            except AgentUnavailable as error:
-                progress.note(replies.attempt, "finding the task", error.verdict)
-                return error.verdict
-            if made is not None:
-                replies.address = replace(replies.address, task_id=task_id)
-                await self._publisher.announce(replies.created(made.raw))
-            body = with_task(received.delivery.envelope.body, task_id)
-            await self._forward(received, job, task_id, body, replies.attempt)
-            return COMPLETED
-
-        network, user_id = job.address.network, job.address.user_id or ""
-        verdict = await self._attempts.run(network, user_id, attempt, replies, progress)
-        return None if verdict is COMPLETED else verdict
-
-    async def _forward(
-        self, received: Received, job: Job, key: str, body: bytes, base: int
-    ) -> None:
-        envelope: Envelope = received.delivery.envelope
-        # A job that came without an id keeps the one it was given here.
-        properties = replace(
-            forwarded(envelope, base, received.expires_at), message_id=job.address.job_id
-        )
-        await self._copies.to_slot(envelope.network, slot_of(key), body, properties)
-
-    def _forget_task(self, address: Address, verdict: Verdict) -> None:
-        """Know a user's task no longer if AUI knows it no longer."""
-        if verdict.reason == "not_found" and address.user_id and address.task_id:
-            self._users.forget(address.network, address.user_id, address.task_id)
+            return self._placing.find_task(received, asked, replies, progress)
+        return self._turns.run(received, asked, task_id, replies, progress, behind)
 
     async def _settle(
         self,
@@ -209,7 +156,7 @@ class Handler:
         if verdict is None:
             await received.ack()
             return
-        self._forget_task(received.address, verdict)
+        self._placing.ended(received.address, verdict)
         match decide(verdict):
             case GiveBack():
                 progress.ended(verdict)

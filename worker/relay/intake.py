@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable
 from worker.core.dropped import base_of_dropped, dropped_from
 from worker.core.errors import InvalidJob
 from worker.core.expiry import expires_at
-from worker.core.job import ATTEMPTS_PER_DELIVERY, Job, JobRules, address_of, decode_job
+from worker.core.job import ATTEMPTS_PER_DELIVERY, Job, Request, address_of, decode
+from worker.core.job_properties import JobRules
 from worker.core.slots import in_place
 from worker.core.verdict import Source, judge
 from worker.relay.lanes import Lanes
@@ -56,24 +57,26 @@ class Intake:
         address = address_of(envelope, self._rules, self._new_id)
         base = base_of_dropped(envelope)
         received = Received(delivery, address, base, problem=verdict, at=delivery.at)
+        operation = received.operation
+        received.on_hub = operation is None or operation.is_turn
         self._lanes.put(("dropped", address.network, address.task_id), received)
 
     def _decoded(self, delivery: Delivery) -> Received:
         envelope = delivery.envelope
         try:
-            job = decode_job(envelope, self._rules, self._new_id)
+            asked = decode(envelope, self._rules, self._new_id)
         except InvalidJob as error:
             problem = judge(Source.INVALID_JOB, detail=str(error))
         except Exception as error:
             log.exception("a bug while decoding a job")
             problem = judge(Source.BUG, detail=type(error).__name__)
         else:
-            return self._taken(delivery, job)
+            return self._taken(delivery, asked)
         address = address_of(envelope, self._rules, self._new_id)
         base = ATTEMPTS_PER_DELIVERY * envelope.delivery_count
         return Received(delivery, address, base, problem=problem, on_hub=False, at=delivery.at)
 
-    def _taken(self, delivery: Delivery, job: Job) -> Received:
+    def _taken(self, delivery: Delivery, asked: Job | Request) -> Received:
         envelope = delivery.envelope
         poison = None
         if delivery.first and delivery.suspicion >= POISON_COUNT:
@@ -81,10 +84,12 @@ class Intake:
             poison = judge(Source.POISON, detail=f"delivered {times} times without an end")
         return Received(
             delivery,
-            job.address,
-            job.attempt_base,
-            job,
+            asked.address,
+            asked.attempt_base,
+            job=asked if isinstance(asked, Job) else None,
+            request=asked if isinstance(asked, Request) else None,
             problem=poison,
+            on_hub=isinstance(asked, Job),
             at=delivery.at,
             expires_at=expires_at(envelope.properties, self._clock.utc().timestamp()),
         )
@@ -93,11 +98,13 @@ class Intake:
         """Name the lane: the task's, the user's, or that of jobs on their way to either.
 
         Forwarding has lanes of its own, so that a long turn never holds up a queue of jobs that
-        are only to be moved on.
+        are only to be moved on. So has what is only read, or is no job.
         """
         address, routing_key = received.address, received.delivery.envelope.routing_key
-        if received.job is None:
+        if received.asked is None:
             return ("invalid", address.job_id)
+        if received.request is not None and received.request.operation.is_read:
+            return ("read", address.network, address.job_id)
         if address.task_id is not None:
             kind, key = "task", address.task_id
         else:

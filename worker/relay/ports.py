@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from worker.core.conversation import Task, TaskPage
+from worker.core.conversation import PAGE_SIZE, Task, TaskPage
 from worker.core.envelope import Envelope, Properties
 from worker.core.reply import Reply
 from worker.core.said import Said
@@ -191,6 +191,11 @@ class Agent(Protocol):
             socket of an earlier turn; but the request may have reached AUI.
         """
 
+    async def post(self, task_id: str, request: bytes, deadline: float) -> Turn:
+        """Put a request to the agent and wait for its whole answer; as :meth:`converse`, but for
+        the updates.
+        """
+
     async def create_task(self, user_id: str) -> Task:
         """Create a task.
 
@@ -198,7 +203,7 @@ class Agent(Protocol):
             AgentUnavailable: AUI did not say it was created.
         """
 
-    async def list_tasks(self, user_id: str, page: int = 1) -> TaskPage:
+    async def list_tasks(self, user_id: str, page: int = 1, size: int = PAGE_SIZE) -> TaskPage:
         """Return one page of a user's tasks, in whatever order AUI keeps.
 
         Raises:

@@ -33,7 +33,8 @@ class Progress:
         published_at: when it was published, in seconds since 1970, if its producer said so.
         attempts: what became of each.
         text: the newest text of the last one.
-        final: the answer, once there is one.
+        final: the agent's answer, once there is one.
+        answer: the answer to a request about tasks, once there is one.
         recovered: it was found in the task's history.
         asked: what is known of a message that may have been sent; None before the first attempt.
         queue_wait: seconds the job lay in its queue, as far as is known.
@@ -50,6 +51,7 @@ class Progress:
     attempts: list[AttemptRecord] = field(default_factory=list)
     text: str = ""
     final: Final | None = None
+    answer: Reply | None = None
     recovered: bool = False
     asked: Asked | None = None
     queue_wait: float | None = None
@@ -112,11 +114,17 @@ class Progress:
         self.metrics.recovered(self.network)
         self.metrics.averted(self.network)
 
-    async def end(self, publisher: Publisher, reply: Reply) -> None:
-        """Publish the terminal reply; returns when it is confirmed."""
+    async def end(self, publisher: Publisher, reply: Reply, *, keep: bool = True) -> None:
+        """Publish the terminal reply; returns when it is confirmed.
+
+        Args:
+            publisher: where to.
+            reply: it.
+            keep: it is kept if nobody is there to take it.
+        """
         began = self.clock.now()
         with self.trace.publish(reply.kind):
-            await publisher.terminal(reply)
+            await (publisher.terminal(reply) if keep else publisher.announce(reply))
         self.metrics.confirmed(self.clock.now() - began)
 
     def repeated(self) -> None:

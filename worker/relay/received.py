@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from worker.core.errors import InvalidJob
 from worker.core.history import same_text
-from worker.core.job import Address, Job
+from worker.core.job import Address, Job, Request
+from worker.core.operation import Operation, operation_of
 from worker.core.verdict import Verdict
 from worker.relay.ports import Clock, Delivery
 from worker.telemetry.logs import FIELDS
@@ -25,6 +27,7 @@ class Received:
         address: who is to be told, as far as it is known.
         base: attempts made before, under earlier deliveries and copies.
         job: the job, or None.
+        request: the request about tasks, or None.
         problem: the verdict on what is no job, or was given up by the broker.
         on_hub: replies go to the hub; those about what is no job only go to its ``reply_to``.
         at: when it was received, in monotonic seconds.
@@ -37,6 +40,7 @@ class Received:
     address: Address
     base: int
     job: Job | None = None
+    request: Request | None = None
     problem: Verdict | None = None
     on_hub: bool = True
     at: float = 0.0
@@ -49,14 +53,28 @@ class Received:
     @property
     def about(self) -> dict[str, dict[str, object]]:
         """What the log says of it in any case: the ``extra`` of a line."""
-        return {
-            FIELDS: {
-                "job": self.address.job_id,
-                "task": self.address.task_id,
-                "network": self.address.network,
-                "channel": self.address.channel,
-            }
+        said: dict[str, object] = {
+            "job": self.address.job_id,
+            "task": self.address.task_id,
+            "network": self.address.network,
+            "channel": self.address.channel,
         }
+        if self.operation not in (None, Operation.SEND):
+            said["operation"] = str(self.operation)
+        return {FIELDS: said}
+
+    @property
+    def asked(self) -> Job | Request | None:
+        """What it asks for, if it is to be done."""
+        return self.job or self.request
+
+    @property
+    def operation(self) -> Operation | None:
+        """What it asks for, also if it is not to be done; None if it says nothing known."""
+        try:
+            return operation_of(self.delivery.envelope.properties)
+        except InvalidJob:
+            return None
 
     def expired(self, clock: Clock) -> bool:
         """Its producer wants no answer any more."""

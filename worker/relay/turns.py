@@ -125,9 +125,7 @@ class Turns:
             )
             began = self._clock.now()
             async with outbox:
-                turn = await self._agents[work.job.address.network].converse(
-                    work.task_id, work.job.request, allowance.start(), outbox.put
-                )
+                turn = await self._put(work, allowance.start(), outbox)
         work.asked.note(turn, self._clock.now())
         work.progress.conversed(turn, outbox, began)
         if turn.stale:
@@ -136,6 +134,13 @@ class Turns:
             return await self.attempt(work, visit, allowance)
         _tell_of(work.task_id, turn, outbox)
         return _noted(turn, work)
+
+    def _put(self, work: "_Work", deadline: float, outbox: Outbox) -> Awaitable[Turn]:
+        """Put the message to the agent: streamed over the WebSocket, or whole over REST."""
+        job, agent = work.job, self._agents[work.job.address.network]
+        if job.streamed:
+            return agent.converse(work.task_id, job.request, deadline, outbox.put)
+        return agent.post(work.task_id, job.request, deadline)
 
     async def _looked(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict | None:
         """Look for the answer; None if the message is to be sent."""

@@ -1,4 +1,4 @@
-"""Finds the task that a job by user belongs to, or makes one.
+"""Finds the task that a job by user belongs to, or makes one, also where only that is asked.
 
 A user's task is remembered, so that two quick messages of a new user are one conversation: the
 list that AUI shows may lag behind.
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from cachetools import LRUCache
 
 from worker.core.conversation import Task, already_made_for, latest
-from worker.core.job import Job
+from worker.core.job import Job, Request
 from worker.core.said import Said
 from worker.relay.ports import Agent
 from worker.telemetry.tracing import UNTRACED, JobTrace
@@ -27,6 +27,7 @@ class Users:
     def __init__(self, agents: Mapping[str, Agent]) -> None:
         self._agents = agents
         self._tasks: LRUCache[tuple[str, str], str] = LRUCache(REMEMBERED)
+        self._made: LRUCache[tuple[str, str, str], Task] = LRUCache(REMEMBERED)
         self._found: LRUCache[tuple[str, str, str], str] = LRUCache(REMEMBERED)
 
     async def task_for(
@@ -68,12 +69,46 @@ class Users:
         fresh = newest is None or (repeated and not any(said.by_user for said in history))
         return task.id, task if fresh or job.new_conversation else None
 
+    async def create_for(
+        self, request: Request, *, repeated: bool, trace: JobTrace = UNTRACED
+    ) -> Task:
+        """Make the task that was asked for, or return the one made for the same request before.
+
+        Args:
+            request: who it is for.
+            repeated: an earlier delivery or attempt may have made it already.
+            trace: the request's.
+
+        Raises:
+            AgentUnavailable: AUI did not say.
+        """
+        address = request.address
+        agent, user_id = self._agents[address.network], address.user_id or ""
+        key = address.network, user_id, address.job_id
+        task = self._made.get(key)
+        if task is None and repeated:
+            newest = await self._latest(agent, user_id, trace)
+            if newest and await self._is_unused(agent, newest, request.published_at, trace):
+                task = newest
+        task = task or await self._create(agent, user_id, trace)
+        self._made[key] = task
+        self._tasks[address.network, user_id] = task.id
+        return task
+
     def forget(self, network: str, user_id: str, task_id: str) -> None:
         """Forget a task that AUI does not know any more."""
         if self._tasks.get((network, user_id)) == task_id:
             del self._tasks[network, user_id]
         for job in [job for job, found in self._found.items() if found == task_id]:
             del self._found[job]
+
+    async def _is_unused(
+        self, agent: Agent, task: Task, since: float | None, trace: JobTrace
+    ) -> bool:
+        """Tell whether nobody has spoken in a task yet, which is no older than a request."""
+        with trace.call("task_messages"):
+            history = await agent.task_messages(task.id)
+        return already_made_for("", task, history, since)
 
     async def _create(self, agent: Agent, user_id: str, trace: JobTrace) -> Task:
         with trace.call("create_task"):

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.aui.servers import REDACTOR, in_turn, never, raw_server, response
 from tests.unit.aui.talk import GENEROUS, MAX_BYTES, left_behind, network_of, request_of
 from worker.aui.agent import AuiAgent
+from worker.aui.network import Network
 from worker.aui.timeouts import Timeouts
 from worker.core.errors import AgentUnavailable
 from worker.core.update import Update
@@ -66,15 +67,39 @@ async def test_its_rest_calls_have_the_time_a_connection_has() -> None:
     assert caught.value.verdict.reason == "timeout"
 
 
-async def test_an_answer_sent_whole_has_the_time_a_first_text_has(sandbox: Sandbox) -> None:
-    timeouts = Timeouts(connect=5.0, first_text=0.05, idle=5.0)
+async def test_an_answer_sent_whole_has_the_time_of_a_first_text_and_a_pause(
+    sandbox: Sandbox,
+) -> None:
+    timeouts = Timeouts(connect=5.0, first_text=0.02, idle=0.03)
     agent = AuiAgent(network_of(sandbox), timeouts, MAX_BYTES, REDACTOR)
     task = sandbox.create_task("user_1")
     async with asyncio.timeout(4.0):
-        with pytest.raises(AgentUnavailable) as caught:
-            await agent.rest.send_message(request_of(task.id, "!silence | hi"))
+        turn = await agent.post(task.id, request_of(task.id, "!silence | hi"), soon())
     await agent.aclose()
-    assert caught.value.verdict.reason == "timeout"
+    assert turn.verdict is not None
+    assert (turn.verdict.source, turn.maybe_sent) == (Source.FIRST_TEXT_TIMEOUT, True)
+
+
+async def test_a_message_sent_whole_that_nobody_took_was_not_sent() -> None:
+    agent = AuiAgent(Network("default", "k", "http://127.0.0.1:9/"), GENEROUS, MAX_BYTES, REDACTOR)
+    turn = await agent.post("task_1", request_of("task_1", "hi"), soon())
+    await agent.aclose()
+    assert turn.verdict is not None
+    assert (turn.verdict.reason, turn.maybe_sent) == ("connection_failed", False)
+
+
+async def test_turns_over_rest_leave_room_for_a_read(sandbox: Sandbox) -> None:
+    agent = AuiAgent(network_of(sandbox), GENEROUS, MAX_BYTES, REDACTOR)
+    task = sandbox.create_task("user_1")
+    request = request_of(task.id, "!silence | hi")
+    posts = [asyncio.create_task(agent.post(task.id, request, soon())) for _ in range(120)]
+    async with asyncio.timeout(8.0):
+        while len(sandbox.store.user_messages(task.id)) < len(posts):
+            await agent.task_messages(task.id)
+    for one in posts:
+        one.cancel()
+    await asyncio.gather(*posts, return_exceptions=True)
+    await agent.aclose()
 
 
 async def test_an_answer_above_the_limit_is_rejected(sandbox: Sandbox) -> None:

@@ -24,7 +24,8 @@ from tests.unit.aui.servers import (
 )
 from tests.unit.aui.talk import network_of, request_of
 from worker.aui.network import Network
-from worker.aui.rest import PAGE_SIZE, Rest
+from worker.aui.rest import Rest
+from worker.core.conversation import PAGE_SIZE
 from worker.core.errors import AgentUnavailable
 from worker.core.said import Said
 from worker.core.verdict import Kind, Verdict
@@ -37,7 +38,7 @@ CALLS: dict[str, Call] = {
     "create_task": lambda rest: rest.create_task("user_1"),
     "list_tasks": lambda rest: rest.list_tasks("user_1"),
     "task_messages": lambda rest: rest.task_messages("task_1"),
-    "send_message": lambda rest: rest.send_message(b"{}"),
+    "send_message": lambda rest: rest.send_message(b"{}", 5.0),
 }
 
 
@@ -124,7 +125,7 @@ async def test_a_list_that_does_not_tell_its_length_is_as_long_as_it_is() -> Non
 async def test_an_answer_comes_whole_and_stands_in_the_history(aui: Sandbox) -> None:
     task = aui.create_task("user_1")
     async with rest_of(network_of(aui)) as rest:
-        answer = await rest.send_message(request_of(task.id, "a microwave"))
+        answer = await rest.send_message(request_of(task.id, "a microwave"), 5.0)
         history = await rest.task_messages(task.id)
     assert [(said.text, said.by_user) for said in history] == [
         ("a microwave", True),

@@ -164,7 +164,7 @@ async def test_the_library_is_not_allowed_to_log_the_request_line(
         lambda rest: rest.create_task("user_1"),
         lambda rest: rest.list_tasks("user_1"),
         lambda rest: rest.task_messages("task_1"),
-        lambda rest: rest.send_message(request_of("task_1", "hi")),
+        lambda rest: rest.send_message(request_of("task_1", "hi"), 5.0),
     ],
 )
 async def test_no_rest_call_tells_the_key(
@@ -186,7 +186,7 @@ async def test_a_rest_answer_that_holds_the_key_does_so_no_more(sandbox: Sandbox
     body = json.dumps({"id": "m1", "text": f"your key is {KEY}", "sender": {}}).encode()
     async with raw_server(response(200, body)) as server:
         rest = Rest(server.network(), 5.0, 5.0, REDACTOR)
-        answer = await rest.send_message(b"{}")
+        answer = await rest.send_message(b"{}", 5.0)
         await rest.aclose()
     assert answer.text == "your key is [redacted]"
     assert_no_key(answer.raw.decode())

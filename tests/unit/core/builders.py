@@ -9,7 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from worker.core.envelope import Envelope, Properties
-from worker.core.job import Address, Job, JobRules, address_of, decode_job
+from worker.core import job
+from worker.core.job import Address, Job, Request, address_of
+from worker.core.job_properties import JobRules
 
 RULES = JobRules()
 MADE = "made-by-the-worker"
@@ -101,7 +103,16 @@ def envelope(
 
 def decode(message: Envelope, rules: JobRules = RULES) -> Job:
     """Decode a job; one without an id is called :data:`MADE`."""
-    return decode_job(message, rules, lambda: MADE)
+    decoded = job.decode(message, rules, lambda: MADE)
+    assert isinstance(decoded, Job)
+    return decoded
+
+
+def asked(message: Envelope, rules: JobRules = RULES) -> Request:
+    """Decode a message as a request about tasks."""
+    decoded = job.decode(message, rules, lambda: MADE)
+    assert isinstance(decoded, Request)
+    return decoded
 
 
 def addressed(message: Envelope, rules: JobRules = RULES) -> Address:

@@ -10,7 +10,8 @@ from tests.unit.core.builders import MADE, decode, envelope
 from worker.core.body import with_task
 from worker.core.envelope import Envelope
 from worker.core.headers import size_of
-from worker.core.job import MAX_HEADER_BYTES, Address, Job, JobRules, attempt_base
+from worker.core.job import Address, Job, attempt_base
+from worker.core.job_properties import MAX_HEADER_BYTES, JobRules
 from worker.core.pace import EVERY, OFF, Pace
 from worker.core.republish import forwarded
 

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.core.builders import MADE, RULES, addressed, decode, envelope, nested
 from worker.core.envelope import Envelope
 from worker.core.errors import InvalidJob
-from worker.core.job import JobRules
+from worker.core.job_properties import JobRules
 
 WORD = r"must match [A-Za-z0-9_-]{1,64}, not "
 TASK: dict[str, Any] = {"task_id": "t1", "text": "hi"}
@@ -121,8 +121,12 @@ def test_a_header_that_breaks_the_contract(name: str, value: object, problem: st
 @pytest.mark.parametrize(
     ("properties", "field", "problem"),
     [
-        ({"type": "message.post"}, "type", "must be 'message.send', not 'message.post'"),
-        ({"type": "MESSAGE.SEND"}, "type", "must be 'message.send', not 'MESSAGE.SEND'"),
+        (
+            {"type": "MESSAGE.SEND"},
+            "type",
+            "must be one of message.send, message.post, task.create, task.list, task.messages,"
+            " not 'MESSAGE.SEND'",
+        ),
         ({"message_id": "x" * 129}, "message_id", "129 bytes are above the limit of 128"),
         ({"message_id": "é" * 65}, "message_id", "130 bytes are above the limit of 128"),
         (

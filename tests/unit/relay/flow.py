@@ -24,7 +24,8 @@ from tests.fakes import (
 from worker.core import headers as h
 from worker.core.brownout import Tolerance
 from worker.core.envelope import Envelope, Properties
-from worker.core.job import Job, JobRules, decode_job
+from worker.core.job import Job, decode
+from worker.core.job_properties import JobRules
 from worker.core.retry import RetryPolicy
 from worker.core.slots import slot_of
 from worker.relay.attempts import Attempts
@@ -37,8 +38,10 @@ from worker.relay.intake import Intake
 from worker.relay.lanes import Lanes
 from worker.relay.memory import Memory
 from worker.relay.places import Limits
+from worker.relay.placing import Placing
 from worker.relay.received import Received
 from worker.relay.recovery import Recovery
+from worker.relay.requests import Requests
 from worker.relay.turns import Turns
 from worker.relay.users import Users
 from worker.telemetry.metrics import Metrics
@@ -107,10 +110,8 @@ class Flow:
         self.finished = Finished()
         self.handler = Handler(
             turns=self.turns,
-            users=self.users,
-            attempts=self.attempts,
-            copies=self.copies,
-            publisher=self.publisher,
+            requests=Requests(agents, self.users, self.attempts, clock),
+            placing=Placing(self.users, self.attempts, self.copies, self.publisher, clock),
             endings=Endings(self.publisher, self.dead_letters, self.finished, self.memory),
             partitions=PARTITIONS,
             clock=clock,
@@ -194,7 +195,9 @@ def again(envelope: Envelope, count: int = 1) -> Envelope:
 
 def job_of(envelope: Envelope) -> Job:
     """Decode a job."""
-    return decode_job(envelope, JobRules(), lambda: "made_up")
+    job = decode(envelope, JobRules(), lambda: "made_up")
+    assert isinstance(job, Job)
+    return job
 
 
 def received_of(envelope: Envelope, at: float = 0.0) -> Received:

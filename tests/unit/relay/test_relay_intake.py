@@ -14,7 +14,8 @@ from tests.fakes import FakeDelivery, Journal, ManualClock
 from tests.unit.relay.flow import PARTITIONS, again, from_user, let_run, message
 from worker.core import headers as h
 from worker.core.envelope import Envelope, Properties
-from worker.core.job import ATTEMPTS_PER_DELIVERY, JobRules
+from worker.core.job import ATTEMPTS_PER_DELIVERY
+from worker.core.job_properties import JobRules
 from worker.core.slots import slot_of
 from worker.core.topology import DELIVERY_LIMIT
 from worker.relay.intake import POISON_COUNT, Intake

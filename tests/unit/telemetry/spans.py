@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 
 from worker.core.envelope import Envelope, Properties
-from worker.core.job import Address, JobRules, address_of
+from worker.core.job import Address, address_of
+from worker.core.job_properties import JobRules
 from worker.telemetry.derived_ids import DerivedIds
 from worker.telemetry.span_tracing import SpanTracing
 from worker.telemetry.tracing import JobTrace, Parent, Tracing
