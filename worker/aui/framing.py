@@ -9,11 +9,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from websockets.client import ClientProtocol
+from websockets.frames import Opcode
 from websockets.protocol import State
 
 PLAIN = 0x81
 """The first byte of a text frame that is a whole message, as it is (RFC 6455 section 5.2)."""
 _MASKED = 0x80
+_OPCODES = frozenset(Opcode)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -67,7 +69,7 @@ class Framing:
             else:
                 body, stop = _place(data, start, end)
                 if not body:
-                    self._begun = data[start:]
+                    self._begin(data[start:])
                     return
                 # Servers must not mask: the library is to see it if one does.
                 plain = data[start] == PLAIN and data[start + 1] < _MASKED
@@ -78,6 +80,13 @@ class Framing:
                     stop -= self._left
                     self._read(data[start:stop])
             start = stop
+
+    def _begin(self, data: bytes) -> None:
+        """Take the beginning of a frame whose end is not yet known."""
+        if _is_refused(data[:2]):
+            self._read(data)
+        else:
+            self._begun = data
 
     def _takes(self, size: int) -> bool:
         wire = self._wire
@@ -112,6 +121,11 @@ def write_out(wire: ClientProtocol, transport: asyncio.Transport) -> None:
                 transport.write_eof()
         else:  # TLS
             transport.close()
+
+
+def _is_refused(head: bytes) -> bool:
+    """Tell whether the library refuses a frame by its first two bytes, whatever follows."""
+    return len(head) == 2 and (head[0] % 16 not in _OPCODES or head[1] >= _MASKED)
 
 
 def _place(data: bytes, start: int, end: int) -> tuple[int, int]:

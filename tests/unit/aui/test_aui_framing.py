@@ -134,8 +134,10 @@ def test_every_stream_is_read_as_the_library_reads_it(stream: bytes, cuts: list[
         + framed(Opcode.PING, b"?")
         + framed(Opcode.CONT, b"b"),
         framed(Opcode.TEXT, b"a") + framed(Opcode.CLOSE, b"") + framed(Opcode.TEXT, b"b"),
+        b"\x03~",
+        b"\x81\xfe\x01",
     ],
-    ids=["unfinished", "interrupted", "closed"],
+    ids=["unfinished", "interrupted", "closed", "no opcode", "masked"],
 )
 def test_a_plain_message_counts_only_where_one_may_be(stream: bytes) -> None:
     assert Reading().read(stream, []).outcome() == Reading().read_whole(stream).outcome()
