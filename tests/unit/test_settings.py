@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from worker.aui.network import BASE_URLS, Network
+from worker.aui.trust import Trust
 from worker.core.errors import ConfigurationError
 from worker.relay.places import Limits
 from worker.settings import (
@@ -100,6 +108,7 @@ def test_no_setting_is_left_untested() -> None:
     assert set(AuiSettings.model_fields) == {
         "network_api_key", "networks", "region", "base_url", "ws_url", "ws_auth",
         "task_origin_type", "keep_socket", "concurrency", "rate_limit",
+        "ca_file", "cert_file", "key_file",
     }  # fmt: skip
     assert set(NetworkSettings.model_fields) == {
         "api_key", "region", "base_url", "ws_url", "concurrency", "rate_limit",
@@ -367,6 +376,72 @@ def test_secrets_may_lie_in_a_directory(tmp_path: Path) -> None:
     assert key is not None
     assert key.get_secret_value() == SECRET
     assert Path("/run/secrets") == model.SECRETS
+
+
+def test_secrets_of_further_networks_may_lie_there_too(tmp_path: Path) -> None:
+    (tmp_path / "aui_networks__acme__api_key").write_text(f"{SECRET}\n")
+    (tmp_path / "something_else").write_text("of nobody's business")
+    options: dict[str, Any] = {"_secrets_dir": tmp_path}
+    (network,) = AuiSettings(**options).networks.items()
+    assert (network[0], network[1].api_key.get_secret_value()) == ("acme", SECRET)
+
+
+def test_certificates_are_of_every_network(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> None:
+    ca, client = certificates(nowhere)
+    settings = load(
+        monkeypatch,
+        AUI_CA_FILE=ca,
+        AUI_CERT_FILE=client,
+        AUI_KEY_FILE=client,
+        AUI_NETWORKS__acme__API_KEY="k",
+    )
+    assert {one.trust for one in settings.networks.values()} == {Trust(ca, client, client)}
+    assert load_amqp_url() == "amqp://guest:guest@localhost:5672/"
+
+
+def test_certificates_of_the_broker_stand_in_its_url(
+    monkeypatch: pytest.MonkeyPatch, nowhere: Path
+) -> None:
+    ca, client = certificates(nowhere)
+    url = f"amqps://guest:guest@broker:5671/?cafile={ca}&certfile={client}&keyfile={client}"
+    assert load(monkeypatch, AMQP_URL=url).amqp_url == url
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"AUI_CA_FILE": "gone.pem"}, "AUI_CA_FILE: cannot be read: No such file or directory"),
+        ({"AUI_CA_FILE": "empty.pem"}, "AUI_CA_FILE: holds no certificate in PEM form"),
+        ({"AUI_CERT_FILE": "ca.pem"}, "AUI_CERT_FILE: holds no certificate in PEM form, or a key"),
+        ({"AUI_KEY_FILE": "client.pem"}, "AUI_CERT_FILE: is missing"),
+        ({"AMQP_URL": "amqps://h/?cafile=gone.pem"}, "AMQP_URL: cafile cannot be read"),
+        ({"AMQP_URL": "amqps://h/?certfile=ca.pem"}, "AMQP_URL: certfile holds no"),
+        ({"AMQP_URL": "amqps://h/?certfile=locked.pem"}, "AMQP_URL: certfile holds no"),
+        ({"AMQP_URL": "amqps://h/?keyfile=client.pem"}, "AMQP_URL: keyfile needs a certfile"),
+        ({"AMQP_URL": "amqps://h/?no_verify_ssl=1"}, "AMQP_URL: no_verify_ssl would"),
+    ],
+)
+def test_certificates_that_cannot_be_used_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, nowhere: Path, variables: dict[str, str], complaint: str
+) -> None:
+    certificates(nowhere)
+    with pytest.raises(ConfigurationError, match=f"^{complaint}"):
+        load(monkeypatch, **variables)
+
+
+def certificates(folder: Path) -> tuple[str, str]:
+    """Write an authority's and a client's certificate, and useless ones; return those two."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("worker@example.org")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "client.pem"))
+    key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    locked = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
+    )
+    (folder / "locked.pem").write_bytes(locked + issued.cert_chain_pems[0].bytes())
+    (folder / "empty.pem").write_text("")
+    return str(folder / "ca.pem"), str(folder / "client.pem")
 
 
 def test_what_needs_no_key_can_be_loaded_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from worker.aui.trust import SYSTEM, Trust
+
 Region = Literal["gcp", "azure"]
 WsAuth = Literal["query", "header", "both"]
 
@@ -30,6 +32,7 @@ class Network:
             its SDK sent a header for a while, and both work.
         task_origin_type: sent on task creation where set; newer deployments require it.
         keep_socket: seconds that a conversation's WebSocket is kept for its next message.
+        trust: certificates, for ``https`` and ``wss``.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Network:
     ws_auth: WsAuth = "query"
     task_origin_type: str | None = None
     keep_socket: float = 60.0
+    trust: Trust = SYSTEM
 
     @property
     def session_url(self) -> str:

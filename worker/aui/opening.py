@@ -60,6 +60,7 @@ class Opening:
             self._extensions,
             self._max_bytes,
             self._alive,
+            self._tls,
         )
 
     async def _directly(self) -> Socket:
@@ -90,7 +91,6 @@ class Opening:
     def _has_proxy(self) -> bool:
         return get_proxy(self._uri) is not None
 
-    @cached_property
+    @property
     def _tls(self) -> ssl.SSLContext | None:
-        """Reading the certificates takes many times longer than a connection."""
-        return ssl.create_default_context() if self._uri.secure else None
+        return self._network.trust.context() if self._uri.secure else None

@@ -1,6 +1,7 @@
 """A WebSocket through a proxy, as ``websockets.connect`` finds and opens it."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -118,6 +119,7 @@ async def open_proxied(
     extensions: Sequence[ClientExtensionFactory],
     max_bytes: int,
     alive: set[Socket],
+    tls: ssl.SSLContext | None,
 ) -> ProxiedSocket:
     """Open a WebSocket as the library does it.
 
@@ -137,6 +139,7 @@ async def open_proxied(
         close_timeout=sockets.CLOSE_TIMEOUT,
         max_size=max_bytes,
         logger=WIRE_LOG,
+        ssl=tls,
     )
     return ProxiedSocket(connection, alive)
 

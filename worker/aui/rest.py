@@ -53,6 +53,7 @@ class Rest:
             headers={KEY_HEADER: network.api_key},
             timeout=timeout,
             limits=_UNBOUNDED,
+            verify=network.trust.context(),
             follow_redirects=False,
         )
 

@@ -1,10 +1,16 @@
 """The kinds of values a setting may have; each checks itself and never tells what it was given."""
 
 import re
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
+
+_FILES = ("cafile", "certfile", "keyfile")
+"""Parameters of an ``amqps`` URL, as aio-pika knows them."""
 
 
 def _check_key(value: SecretStr) -> SecretStr:
@@ -29,7 +35,35 @@ def _check_amqp_url(value: SecretStr) -> SecretStr:
         raise ValueError("must look like amqp://user:password@host:5672/vhost (or amqps)")
     if "no_verify_ssl" in parse_qs(parts.query):
         raise ValueError("no_verify_ssl would switch certificate checks off: name the CA, cafile=")
+    _check_files(parse_qs(parts.query))
     return value
+
+
+def _check_files(query: Mapping[str, Sequence[str]]) -> None:
+    """Refuse certificates that cannot be used, rather than try for ever to connect with them."""
+    ca, cert, key = (next(iter(query.get(name, ())), None) for name in _FILES)
+    if key is not None and cert is None:
+        raise ValueError("keyfile needs a certfile")
+    context = ssl.create_default_context()
+    if ca is not None:
+        _use("cafile", partial(context.load_verify_locations, ca))
+    if cert is not None:
+        _use("certfile", partial(context.load_cert_chain, cert, key, password=""))
+
+
+def _use(name: str, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except OSError as error:
+        raise ValueError(f"{name} {unusable(error)}") from None
+
+
+def unusable(error: OSError) -> str:
+    """Say why a file of certificates is of no use."""
+    if isinstance(error, ssl.SSLError):
+        fits = "holds no certificate in PEM form, or a key that does not fit"
+        return f"{fits} ({error.reason})" if error.reason else fits
+    return f"cannot be read: {error.strerror}"
 
 
 def _check_url(*schemes: str) -> AfterValidator:

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 from worker.aui.network import BASE_URLS, Network
+from worker.aui.trust import Trust
 from worker.core.body import is_word
 from worker.core.errors import ConfigurationError
 from worker.core.topology import DEFAULT_NETWORK, UNSLOTTED
 from worker.relay.places import Limits
+from worker.settings.fields import unusable
 from worker.settings.model import AmqpSettings, AuiSettings, NetworkSettings, WorkerSettings
 
 _NO_SECRETS = ("", "guest")
@@ -134,10 +136,10 @@ def _read(kind: type[S], prefix: str) -> S:
 
 
 def _networks(aui: AuiSettings) -> dict[str, Network]:
-    networks = {}
+    networks, trust = {}, _trust(aui)
     if aui.network_api_key is not None:
         networks[DEFAULT_NETWORK] = _network(
-            aui, DEFAULT_NETWORK, NetworkSettings(api_key=aui.network_api_key)
+            aui, DEFAULT_NETWORK, NetworkSettings(api_key=aui.network_api_key), trust
         )
     for name, network in aui.networks.items():
         if not is_word(name) or name == UNSLOTTED:
@@ -146,12 +148,25 @@ def _networks(aui: AuiSettings) -> dict[str, Network]:
             raise ConfigurationError(
                 "AUI_NETWORKS__DEFAULT__API_KEY: AUI_NETWORK_API_KEY is set as well"
             )
-        networks[name] = _network(aui, name, network)
+        networks[name] = _network(aui, name, network, trust)
     if not networks:
         raise ConfigurationError(
             "AUI_NETWORK_API_KEY: is missing (or AUI_NETWORKS__<name>__API_KEY)"
         )
     return networks
+
+
+def _trust(aui: AuiSettings) -> Trust:
+    """Return the certificates, read once to see that they can be."""
+    if aui.key_file is not None and aui.cert_file is None:
+        raise ConfigurationError("AUI_CERT_FILE: is missing, AUI_KEY_FILE is set")
+    trust = Trust(aui.ca_file, aui.cert_file, aui.key_file)
+    for name, alone in (("CA", Trust(aui.ca_file)), ("CERT", trust)):
+        try:
+            alone.context()
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigurationError(f"AUI_{name}_FILE: {unusable(error)}") from None
+    return trust
 
 
 def _own_limits(aui: AuiSettings) -> dict[str, OwnLimits]:
@@ -163,7 +178,7 @@ def _own_limits(aui: AuiSettings) -> dict[str, OwnLimits]:
     return limits
 
 
-def _network(aui: AuiSettings, name: str, own: NetworkSettings) -> Network:
+def _network(aui: AuiSettings, name: str, own: NetworkSettings, trust: Trust) -> Network:
     base_url = own.base_url or (BASE_URLS[own.region] if own.region else aui.base_url)
     own_place = own.base_url is not None or own.region is not None
     return Network(
@@ -174,4 +189,5 @@ def _network(aui: AuiSettings, name: str, own: NetworkSettings) -> Network:
         ws_auth=aui.ws_auth,
         task_origin_type=aui.task_origin_type,
         keep_socket=aui.keep_socket,
+        trust=trust,
     )

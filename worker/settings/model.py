@@ -14,7 +14,12 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from worker.amqp.choice import Mode as PublishingMode
 from worker.amqp.declare import TopologyMode
@@ -40,6 +45,23 @@ from worker.telemetry.tracing import Parent
 SECRETS = Path("/run/secrets")
 
 
+class _FromFilesToo(BaseSettings):
+    """Settings whose files may be of nested ones: ``aui_networks__acme__api_key``."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read files by the same names as variables."""
+        files = NestedSecretsSettingsSource(file_secret_settings, secrets_dir_missing="ok")
+        return init_settings, env_settings, dotenv_settings, files
+
+
 def _config(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(
         env_prefix=prefix,
@@ -52,7 +74,7 @@ def _config(prefix: str) -> SettingsConfigDict:
     )
 
 
-class AmqpSettings(BaseSettings):
+class AmqpSettings(_FromFilesToo):
     """``AMQP_*``: the broker."""
 
     model_config = _config("AMQP_")
@@ -74,7 +96,7 @@ class NetworkSettings(BaseModel):
     rate_limit: Rate | None = None
 
 
-class AuiSettings(BaseSettings):
+class AuiSettings(_FromFilesToo):
     """``AUI_*``: where AUI is, the keys, and how much of it may be used."""
 
     model_config = _config("AUI_")
@@ -86,12 +108,15 @@ class AuiSettings(BaseSettings):
     ws_url: WsUrl | None = None
     ws_auth: WsAuth = "query"
     task_origin_type: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     keep_socket: Annotated[float, Field(ge=0, le=3600)] = 60.0
     concurrency: Places | None = None
     rate_limit: Rate | None = None
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(_FromFilesToo):
     """``WORKER_*``: how the worker works. Times are in seconds, sizes in bytes.
 
     ``id`` decides which partitions a worker prefers, so it should be the same after a restart: host
