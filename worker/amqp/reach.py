@@ -92,6 +92,8 @@ def _of_socket(error: BaseException | None, url: URL) -> str | None:
             return f"TLS: a file that the URL names cannot be read: {error.strerror}"
         case ConnectionRefusedError():
             return "connection: refused: nobody listens there"
+        case ConnectionResetError() | EOFError() if url.scheme == "amqps":
+            return "TLS: hung up: does it want a certificate of our own (certfile= in the URL)?"
         case ConnectionResetError() | EOFError():
             return "connection: hung up before it said a word: is it RabbitMQ, and the right port?"
     return None
