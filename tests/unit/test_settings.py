@@ -1,6 +1,7 @@
 """Settings: every variable does what it says, and a wrong one stops the start in one line."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -476,3 +477,22 @@ def test_aui_knows_the_keys_and_only_the_logs_know_the_passwords(
     settings = load(monkeypatch, AMQP_URL="amqp://me:text@h/", AUI_NETWORK_API_KEY=SECRET)
     assert settings.api_keys == [SECRET]
     assert set(settings.secrets) == {SECRET, "text"}
+
+
+def test_every_variable_is_in_the_document() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    fields = {
+        "AMQP_": AmqpSettings.model_fields,
+        "AUI_": AuiSettings.model_fields,
+        "WORKER_": WorkerSettings.model_fields,
+    }
+    names = [f"`{prefix}{name.upper()}" for prefix in fields for name in fields[prefix]]
+    assert [name for name in names if name not in document] == []
+    for name, field in WorkerSettings.model_fields.items():
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            assert f"`WORKER_{name.upper()}` | {field.default:g} |" in _plain(document), name
+
+
+def _plain(document: str) -> str:
+    """Return a table whose large numbers are written as Python's `g` does."""
+    return re.sub(r"\| (\d{6,}) \|", lambda match: f"| {float(match[1]):g} |", document)
