@@ -75,10 +75,10 @@ class Progress:
     ) -> None:
         self.trace.__exit__(kind, error, trace)
 
-    def begin_attempt(self, number: int) -> None:
+    def begin_attempt(self, number: int, *, streamed: bool) -> None:
         """Begin an attempt at a turn, or go on with it."""
         if self._attempt is None:
-            self._attempt = self.trace.attempt(number).__enter__()
+            self._attempt = self.trace.attempt(number, streamed=streamed).__enter__()
 
     def conversed(self, turn: Turn, outbox: Outbox, began: float) -> None:
         """Take in how a conversation of the attempt went, and what of it went out."""

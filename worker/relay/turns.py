@@ -110,7 +110,7 @@ class Turns:
 
     async def attempt(self, work: "_Work", visit: Visit, allowance: Allowance) -> Verdict:
         """Make one attempt: look, where the message may have been sent, and else send it."""
-        work.progress.begin_attempt(work.replies.attempt)
+        work.progress.begin_attempt(work.replies.attempt, streamed=work.job.streamed)
         done = await self._looked(work, visit, allowance) if work.asked.maybe else None
         if done is None and work.received.expired(self._clock):
             done = judge(Source.EXPIRED, detail="expired before it could be sent")

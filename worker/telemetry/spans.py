@@ -68,7 +68,7 @@ class JobSpan(JobTrace):
             _fail(self._span, _type_of(error))
         self._span.end()
 
-    def attempt(self, number: int) -> AttemptTrace:
+    def attempt(self, number: int, *, streamed: bool = True) -> AttemptTrace:
         """Begin an attempt, linked to the one before."""
         before, links = self._attempt, None
         if before is not None:
@@ -77,7 +77,7 @@ class JobSpan(JobTrace):
         attributes: dict[str, str | int | bool] = {
             c.GEN_AI_OPERATION_NAME: c.INVOKE_AGENT,
             c.GEN_AI_PROVIDER_NAME: c.AUI,
-            c.GEN_AI_REQUEST_STREAM: True,
+            c.GEN_AI_REQUEST_STREAM: streamed,
             c.NETWORK: self._address.network,
             c.ATTEMPT: number,
         }

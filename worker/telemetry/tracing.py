@@ -86,11 +86,12 @@ class JobTrace(Step):
         self.headers = headers
         self.trace_id = trace_id
 
-    def attempt(self, number: int) -> AttemptTrace:
+    def attempt(self, number: int, *, streamed: bool = True) -> AttemptTrace:
         """Begin an attempt.
 
         Args:
             number: as replies carry it; never restarting for a job.
+            streamed: the answer comes in updates, not whole.
         """
         return _ATTEMPT
 

@@ -1,6 +1,7 @@
 """What a job leaves in traces, metrics and the log, whichever way it goes."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,6 +161,30 @@ async def test_finding_a_users_task_is_no_attempt_at_the_agent() -> None:
     assert flow.names == ["process aui.jobs", "GET /tasks", "POST /tasks"]
     assert flow.count("gen_ai.client.operation.duration") == 0
     assert flow.count("aui.jobs.ended") == 0  # it was handed on to its task's partition
+
+
+async def test_a_request_is_one_call_and_no_attempt_at_the_agent() -> None:
+    flow = Watched()
+    asked = message(reply_to="sub.asker")
+    properties = replace(asked.properties, type="task.messages")
+    await flow.agent.create_task("user_1")
+    flow.agent.histories["task_1"] = []
+    await flow.handle(replace(asked, properties=properties))
+    assert flow.names == [
+        "process aui.jobs",
+        "GET /tasks/{task_id}/messages",
+        "publish aui.replies",
+    ]
+    assert flow.count("aui.jobs.ended", aui_verdict="completed") == 1
+
+
+@pytest.mark.parametrize(("kind", "streamed"), [("message.send", True), ("message.post", False)])
+async def test_an_attempt_says_whether_the_answer_was_streamed(kind: str, streamed: bool) -> None:
+    flow = Watched()
+    sent = message()
+    await flow.handle(replace(sent, properties=replace(sent.properties, type=kind)))
+    (attempt,) = [span for span in flow.traced.spans if span.name == "invoke_agent"]
+    assert (attempt.attributes or {})["gen_ai.request.stream"] is streamed
 
 
 async def test_no_span_and_no_metric_holds_what_is_said() -> None:
