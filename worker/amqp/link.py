@@ -21,6 +21,7 @@ from yarl import URL
 
 from worker.amqp.backoff import Backoff
 from worker.amqp.guard import guarded
+from worker.amqp.parting import parted
 from worker.amqp.session import Session
 from worker.amqp.tolerant import tolerate_odd_properties
 from worker.core.errors import ConfigurationError, LinkLost
@@ -204,9 +205,7 @@ async def linked(purpose: str, url: str) -> AsyncIterator[Link]:
             life.result()
         yield link
     finally:
-        for task in (life, up):
-            task.cancel()
-        await asyncio.gather(life, up, return_exceptions=True)
+        await parted(life, up)
 
 
 def shown_url(url: str) -> str:

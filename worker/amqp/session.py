@@ -44,6 +44,8 @@ class Channel:
         """
         self.lost.tell("closed by us")
         closing = asyncio.create_task(guarded(self.pika.close()))
+        # Whoever closes it may be cancelled before it is known how that ended.
+        closing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             await asyncio.shield(closing)
         except LinkLost:

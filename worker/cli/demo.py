@@ -22,11 +22,9 @@ from worker.aui.agent import AuiAgent
 from worker.aui.network import Network
 from worker.aui.timeouts import Timeouts
 from worker.cli.screen import Screen, plain
-from worker.client import Client, ReceivedReply, connected
-from worker.core import headers as h
+from worker.client import Client, Failed, Reply, Update
 from worker.core.errors import AgentUnavailable, ConfigurationError
 from worker.core.redact import Redactor
-from worker.core.reply import ReplyKind
 from worker.core.topology import DEFAULT_NETWORK
 from worker.sandbox import Sandbox
 from worker.settings import Settings, load_amqp_url, load_networks, load_worker_settings
@@ -50,7 +48,7 @@ class Ended:
     """How one job of the demo went."""
 
     said: str
-    last: ReceivedReply
+    last: Reply
     updates: int
     attempts: int
     seconds: float
@@ -81,7 +79,7 @@ async def _demo(
         settings = Settings(load_amqp_url(), {DEFAULT_NETWORK: network}, load_worker_settings())
         set_up_logs("console", Redactor(settings.secrets), logging.WARNING)
         await stack.enter_async_context(running(settings))
-        client = await stack.enter_async_context(connected(settings.amqp_url))
+        client = await stack.enter_async_context(Client(settings.amqp_url))
         task_id = await _new_task(console, network)
         replies = await stack.enter_async_context(client.replies(task_id))
         ended = []
@@ -121,7 +119,7 @@ async def _new_task(console: Console, network: Network) -> str:
 async def _ask(
     console: Console,
     client: Client,
-    replies: AsyncIterator[ReceivedReply],
+    replies: AsyncIterator[Reply],
     task_id: str,
     text: str,
 ) -> Ended:
@@ -133,7 +131,7 @@ async def _ask(
         async with asyncio.timeout(ANSWER_WITHIN):
             async for reply in replies:
                 screen.show(reply)
-                updates += reply.kind is ReplyKind.UPDATE
+                updates += isinstance(reply, Update)
                 attempts = max(attempts, reply.attempt)
                 if reply.terminal and reply.job_id == job_id:
                     break
@@ -143,8 +141,8 @@ async def _ask(
 def _summary(ended: Sequence[Ended]) -> Table:
     table = Table("job", "ended", "attempts", "updates", "seconds", title="\nsummary")
     for one in ended:
-        reason = one.last.headers.get(h.REASON)
-        outcome = f"[red]failed, {reason}[/]" if reason else "[green]final[/]"
+        failed = one.last.reason if isinstance(one.last, Failed) else None
+        outcome = f"[red]failed, {failed}[/]" if failed else "[green]final[/]"
         said = one.said if len(one.said) <= 48 else f"{one.said[:47]}…"
         table.add_row(
             plain(said), outcome, str(one.attempts), str(one.updates), f"{one.seconds:.1f}"

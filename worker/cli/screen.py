@@ -1,19 +1,18 @@
 """Replies for a person at a terminal: text redrawn in place while it streams."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
-from worker.client import ReceivedReply
-from worker.core import headers as h
-from worker.core.reply import ReplyKind
+from worker.client import Created, Failed, Final, Option, Reply, Retrying, Update
 
 _KEPT_CONTROLS = "\n\t"
+_WAITING = ("", "")
 
 
 class Screen:
@@ -24,11 +23,15 @@ class Screen:
     Args:
         console: where to draw.
         name_tasks: say which task each line is about.
+        numbers: number the suggestions.
     """
 
-    def __init__(self, console: Console, *, name_tasks: bool = False) -> None:
+    def __init__(
+        self, console: Console, *, name_tasks: bool = False, numbers: bool = False
+    ) -> None:
         self._console = console
         self._name_tasks = name_tasks
+        self._numbers = numbers
         self._streaming: dict[tuple[str, str], Text] = {}
         self._live = Live(console=console, transient=True, refresh_per_second=20)
 
@@ -45,31 +48,41 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def show(self, reply: ReceivedReply) -> None:
+    def show(self, reply: Reply) -> None:
         """Draw one reply."""
         job = (reply.task_id, reply.job_id)
-        if reply.kind is ReplyKind.UPDATE:
+        self._streaming.pop(_WAITING, None)
+        if isinstance(reply, Update):
             self._streaming[job] = self._line(reply, "…", plain(reply.text), "cyan")
         else:
             self._streaming.pop(job, None)
+        ended = not isinstance(reply, Update)
+        self._live.update(Group(*self._streaming.values()), refresh=ended)
+        if ended:
             self._console.print(self._ended(reply))
+
+    def wait(self) -> None:
+        """Show that an answer is waited for."""
+        self._streaming[_WAITING] = Text("…", "bold cyan")
         self._live.update(Group(*self._streaming.values()))
 
-    def _ended(self, reply: ReceivedReply) -> Group:
-        match reply.kind:
-            case ReplyKind.FINAL:
+    def _ended(self, reply: Reply) -> Group:
+        match reply:
+            case Final():
                 head = self._line(reply, "✓", plain(reply.text), "green")
-                return Group(head, *_offers(reply.body))
-            case ReplyKind.RETRYING:
+                shown = offers(reply.options, reply.followup_suggestions, numbers=self._numbers)
+                return Group(head, *shown)
+            case Retrying():
                 words = f"{_failure(reply)}; trying again in {_seconds(reply)}"
                 return Group(self._line(reply, "↻", words, "yellow"))
-            case ReplyKind.CREATED:
-                user = plain(str(reply.headers.get(h.USER_ID, "")))
-                return Group(self._line(reply, "+", f"new task for {user}", "blue"))
-            case _:
+            case Created():
+                return Group(self._line(reply, "+", f"new task for {plain(reply.user)}", "blue"))
+            case Failed():
                 return Group(self._line(reply, "✗", _failure(reply), "red"))
+            case _:
+                return Group(self._line(reply, "?", "", "dim"))
 
-    def _line(self, reply: ReceivedReply, mark: str, words: str, style: str) -> Text:
+    def _line(self, reply: Reply, mark: str, words: str, style: str) -> Text:
         whose = f"{reply.task_id} " if self._name_tasks else ""
         return Text.assemble((f"{mark} ", f"bold {style}"), (whose, "dim"), words)
 
@@ -79,37 +92,27 @@ def plain(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable() or letter in _KEPT_CONTROLS)
 
 
-def _failure(reply: ReceivedReply) -> str:
-    reason = reply.headers.get(h.REASON, "failed")
-    return plain(f"{reason}: {reply.body.get('message', '')}")
-
-
-def _seconds(reply: ReceivedReply) -> str:
-    seconds = reply.headers.get(h.RETRY_IN)
-    return f"{seconds:.1f} s" if isinstance(seconds, float | int) else "a while"
-
-
-def _offers(answer: Mapping[str, Any]) -> list[Padding]:
-    """List the products and the follow-up suggestions of an answer, in either dialect."""
-    rows = [*_list(answer, "options"), *_list(answer, "cards")]
-    offers = [_offer(row) for row in rows if isinstance(row, Mapping)]
-    lines = [Text(f"• {offer}") for offer in offers if offer]
-    lines += [
-        Text(f"? {plain(str(suggestion))}", style="dim")
-        for suggestion in _list(answer, "followup_suggestions")
-    ]
+def offers(
+    options: Sequence[Option], suggestions: Sequence[str], *, numbers: bool = False
+) -> list[Padding]:
+    """List the products and the follow-up suggestions of an answer."""
+    lines = [Text(f"• {offer}") for option in options if (offer := _offer(option))]
+    for number, suggestion in enumerate(suggestions, 1):
+        mark = number if numbers else "?"
+        lines.append(Text(f"{mark} {plain(suggestion)}", style="dim"))
     return [Padding(line, (0, 0, 0, 4)) for line in lines]
 
 
-def _list(answer: Mapping[str, Any], name: str) -> list[Any]:
-    value = answer.get(name)
-    return value if isinstance(value, list) else []
+def _failure(reply: Failed | Retrying) -> str:
+    return plain(f"{reply.reason}: {reply.message}")
 
 
-def _offer(row: Mapping[str, Any]) -> str:
-    parameters = _list(row, "widget_parameters") or _list(row, "parameters")
-    values = [str(one["value"]) for one in parameters if isinstance(one, dict) and "value" in one]
-    name = row.get("name")
-    if isinstance(name, str) and name not in values:
-        values.insert(0, name)
+def _seconds(reply: Retrying) -> str:
+    return f"{reply.retry_in:.1f} s"
+
+
+def _offer(option: Option) -> str:
+    values = [str(parameter.value) for parameter in option.parameters]
+    if option.name and option.name not in values:
+        values.insert(0, option.name)
     return plain(" · ".join(values))

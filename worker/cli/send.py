@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from worker.client import connected
-from worker.core.job import DEFAULT_CHANNEL
+from worker.client import Client
+from worker.core.job_properties import DEFAULT_CHANNEL
 from worker.core.topology import DEFAULT_NETWORK
 from worker.settings import load_amqp_url
 
@@ -25,15 +25,7 @@ def send(
         raise typer.BadParameter("give --task or --user, and not both")
 
     async def publish() -> str:
-        async with connected(load_amqp_url()) as client:
-            return await client.send(
-                text,
-                task_id=task,
-                user_id=user,
-                network=network,
-                channel=channel,
-                updates=updates,
-                job_id=job,
-            )
+        async with Client(load_amqp_url(), network, channel) as client:
+            return await client.send(text, task_id=task, user_id=user, updates=updates, job_id=job)
 
     print(asyncio.run(publish()))

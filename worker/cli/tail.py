@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from worker.cli.screen import Screen
-from worker.client import connected
+from worker.client import Client
 from worker.core.body import WORD, is_word
 from worker.settings import load_amqp_url
 
@@ -25,11 +25,13 @@ def tail(
 
     async def watch() -> None:
         console = Console()
-        async with connected(load_amqp_url()) as client, client.replies(task, key) as replies:
+        keys = f"*.*.{task}.*" if task is not None and key == "#" else key
+        async with Client(load_amqp_url()) as client, client.watch(keys) as replies:
             console.print(f"[dim]listening to {f'task {task}' if task else 'all tasks'}…[/dim]")
             with Screen(console, name_tasks=task is None) as screen:
                 async for reply in replies:
-                    screen.show(reply)
+                    if task is None or reply.task_id == task:
+                        screen.show(reply)
 
     with suppress(KeyboardInterrupt):
         asyncio.run(watch())
