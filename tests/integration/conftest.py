@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from harness import CANARY, PARTITIONS, Bench, bench, settings, working
 from lines import Line
+from witness import judge, witnessing
 
 from tests.conformance.watching import running
 from worker.amqp.declare import establish
@@ -14,6 +15,17 @@ from worker.amqp.link import Link
 from worker.amqp.session import Session
 from worker.core.topology import partition_queue, unslotted
 from worker.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+async def _contract_kept(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[None]:
+    """Hold whatever the workers of a test publish against the published contract."""
+    async with AsyncExitStack() as stack:
+        unheard = request.node.get_closest_marker("unheard") is not None
+        if "amqp_url" in request.fixturenames and not unheard:
+            await stack.enter_async_context(witnessing(request.getfixturevalue("amqp_url")))
+        yield
+    judge()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from aio_pika.abc import (
     AbstractExchange,
     AbstractIncomingMessage,
 )
+from witness import hold
 
 from worker.app import Worker, running
 from worker.aui.network import Network
@@ -95,6 +96,7 @@ class Inbox:
 
     async def take(self, message: AbstractIncomingMessage) -> None:
         """Keep a message."""
+        hold(message)
         async with self.stirred:
             taken = got(message)
             self.messages.append(taken)

@@ -76,6 +76,7 @@ async def test_a_deleted_partition_is_made_again(
     assert {final.type for final in finals} == {"message.completed"}
 
 
+@pytest.mark.unheard
 async def test_a_deleted_queue_of_dead_letters_is_made_again(
     at: Bench, amqp_url: str, sandbox: Sandbox
 ) -> None:

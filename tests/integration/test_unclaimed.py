@@ -7,7 +7,7 @@ from harness import Bench, Got, got
 
 from worker.sandbox import Sandbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.unheard]
 
 
 async def unclaimed_of(bench: Bench, job_id: str, *others: str) -> Got:

@@ -175,11 +175,12 @@ def _request(
     user_id = None if by_task else user_id_of(body)
     if task_id is None and user_id is None:
         raise InvalidJob("task_id" if by_task else "user_id", "is missing")
+    asked = body if operation is Operation.LIST else {}
     return Request(
         operation=operation,
         address=_address(envelope, new_id, task_id, user_id),
-        page=count_of(body, "page", MAX_PAGE) or 1,
-        size=count_of(body, "size", MAX_PAGE_SIZE) or PAGE_SIZE,
+        page=count_of(asked, "page", MAX_PAGE) or 1,
+        size=count_of(asked, "size", MAX_PAGE_SIZE) or PAGE_SIZE,
         attempt_base=attempt_base(envelope),
         repeated=is_copy(envelope) or envelope.delivery_count > 0,
         published_at=_published_at(properties),

@@ -7,7 +7,7 @@ has passed: texts are cumulative, so nothing is lost by it.
 import re
 from dataclasses import dataclass
 
-_INTERVAL = re.compile(r"([1-9][0-9]{0,5})ms")
+INTERVAL = re.compile(r"([1-9][0-9]{0,5})ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +37,5 @@ def parse_pace(value: object) -> Pace | None:
         return EVERY
     if value == "off":
         return OFF
-    match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
+    match = INTERVAL.fullmatch(value) if isinstance(value, str) else None
     return Pace(int(match[1]) / 1000) if match else None
