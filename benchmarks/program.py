@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker_process import die_with_parent
+from worker.testing.child import die_with_parent
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE = 60.0

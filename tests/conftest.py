@@ -20,16 +20,22 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Broker]:
-    """Lend a RabbitMQ for the session."""
+def rabbitmq() -> Iterator[Broker]:
+    """Lend a RabbitMQ for the session, as the plugin does; here, what it needs is installed."""
     with running_broker() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def amqp_url(broker: Broker) -> str:
+def broker(rabbitmq: Broker) -> Broker:
+    """Return the session's RabbitMQ."""
+    return rabbitmq
+
+
+@pytest.fixture(scope="session")
+def amqp_url(rabbitmq: Broker) -> str:
     """Return the URL of the session's RabbitMQ."""
-    return broker.url
+    return rabbitmq.url
 
 
 @pytest.fixture

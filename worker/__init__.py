@@ -10,6 +10,7 @@ Layers, from the bottom; imports go down only and siblings do not know each othe
     http        what a worker tells over HTTP: health and metrics
     check       would a worker work here, and if not, why not
     cli         one file per command
+    testing     for the tests of those who use the worker
 
 ``sandbox`` stands apart: a faithful AUI to develop against, which shares no code with the rest.
 """

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-from broker_process import free_ports
 from checker import check
 from disturbances import Parties, disturb
 from fault_proxy import FaultProxy
@@ -34,6 +33,8 @@ from records import (
 from report import Report
 from schedule import Plan, PlannedFault
 from vitals import memory, recovery, rss_bytes
+
+from worker.testing.broker_process import free_ports
 
 KEY, USER, PASSWORD = "API_KEY_canary/4f1c+=", "chaos", "canary:51d0/e2"
 SECRETS = [KEY, quote(KEY, safe=""), PASSWORD, quote(PASSWORD, safe="")]

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
 from broker import Broker
-from broker_process import free_ports
+
+from worker.testing.broker_process import free_ports
 
 PLUGIN = "rabbitmq_prometheus"
 USUAL_PORT = 15692

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import bench, settings, working
 
-from worker.sandbox import Sandbox
+from worker.testing import AuiSandbox, AuiWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -34,22 +33,25 @@ def installed() -> None:
 @pytest.mark.parametrize("subscriber", LANGUAGES)
 @pytest.mark.parametrize("producer", LANGUAGES)
 async def test_the_examples_work_in_the_first_minute(
-    installed: None, amqp_url: str, sandbox: Sandbox, producer: str, subscriber: str
+    installed: None,
+    amqp_url: str,
+    aui_worker: AuiWorker,
+    aui_sandbox: AuiSandbox,
+    producer: str,
+    subscriber: str,
 ) -> None:
     """A producer and a subscriber, each in either language, with the task id as routing key."""
-    task = sandbox.create_task("user")
-    served = settings(amqp_url, sandbox, "default", partitions=16)
-    async with bench(amqp_url, "default"), working(served):
-        listening = await run(subscriber, "subscriber", amqp_url, task.id)
-        assert listening.stdout is not None
-        assert await listening.stdout.readline() == b"listening\n"
-        sending = await run(producer, "producer", amqp_url, task.id, "a microwave, please")
-        async with asyncio.timeout(30):
-            assert await sending.wait() == 0
-            out, _ = await listening.communicate()
+    task = aui_sandbox.create_task("user")
+    listening = await run(subscriber, "subscriber", amqp_url, task.id)
+    assert listening.stdout is not None
+    assert await listening.stdout.readline() == b"listening\n"
+    sending = await run(producer, "producer", amqp_url, task.id, "a microwave, please")
+    async with asyncio.timeout(30):
+        assert await sending.wait() == 0
+        out, _ = await listening.communicate()
 
     lines = out.decode().splitlines()
-    answer = sandbox.store.tasks[task.id].messages[-1].text
+    answer = aui_sandbox.messages(task)[-1].text
     assert lines[0].startswith("message.updated")
     assert lines[-1] == f"message.completed {answer}"
     assert listening.returncode == 0

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from broker import Broker
 from broker_metrics import metrics_of
-from broker_process import free_ports
 from harness import CANARY, Bench, bench
 from programs import running, said, serving
 from prometheus_client.parser import text_string_to_metric_families as families
@@ -21,6 +20,7 @@ from tests.unit.deploy.promql import Query
 from tests.unit.deploy.rules import ALERTS, OPERATIONS, TARGET, queries, recorded
 from worker.core.topology import partition_queue
 from worker.sandbox import Sandbox
+from worker.testing.broker_process import free_ports
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 

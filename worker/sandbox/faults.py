@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from worker.sandbox.directive import CLOSE_CODES, is_close_code
+from worker.sandbox.directive import (
+    CLOSE_CODES,
+    BadDirective,
+    Directive,
+    is_close_code,
+    read_directive,
+)
 from worker.sandbox.refusal import Failure, of_status
 
 FaultKind = Literal["connect", "upgrade", "rest", "answer"]
@@ -77,19 +83,31 @@ class Faults:
     `connect` delays the answer to a WebSocket upgrade, `upgrade` answers it with an HTTP status,
     `rest` answers every REST call with one, `answer` ends a turn with a close code in place of
     its answer, once its message is in the history: the agent is down, all else works.
+    `scenario` is a directive, for every message that has none of its own.
     """
 
     def __init__(self) -> None:
         self._standing: dict[FaultKind, Fault] = {}
+        self._scenario = ""
 
     def order(self, orders: Mapping[str, Any]) -> None:
-        """Takes `{"upgrade": {"status": 429, "retry_after": 2, "times": 1}, …}`.
+        """Takes `{"upgrade": {"status": 429, "times": 1}, "scenario": "!1011 after=3", …}`.
 
         What is left out has a default; an order replaces the one of its kind. Raises ValueError,
         and changes nothing, for a kind, a name or a value it does not know.
         """
-        read = {_kind(name): _fault(_kind(name), given) for name, given in orders.items()}
+        counted = {name: given for name, given in orders.items() if name != "scenario"}
+        read = {_kind(name): _fault(_kind(name), given) for name, given in counted.items()}
+        if "scenario" in orders:
+            self._scenario = _directive(orders["scenario"])
         self._standing.update(read)
+
+    def directive(self, message: str) -> Directive:
+        """What a message orders, or else the standing scenario; BadDirective as of the former."""
+        own = read_directive(message)
+        if own.scenario or not self._scenario:
+            return own
+        return read_directive(f"{self._scenario} | {message}")
 
     def take(self, kind: FaultKind) -> Fault | None:
         """The standing order of this kind, used up by one; None when there is none."""
@@ -104,20 +122,34 @@ class Faults:
     def clear(self) -> None:
         """Forgets every order."""
         self._standing.clear()
+        self._scenario = ""
 
-    def as_json(self) -> dict[str, dict[str, Any]]:
+    def as_json(self) -> dict[str, Any]:
         """The standing orders with what is left of them."""
-        return {
+        orders: dict[str, Any] = {
             kind: {name: asdict(fault)[name] for name in _RULES[kind]}
             for kind, fault in self._standing.items()
         }
+        return orders | ({"scenario": self._scenario} if self._scenario else {})
 
 
 def _kind(name: str) -> FaultKind:
     for kind in _RULES:
         if name == kind:
             return kind
-    raise ValueError(f"unknown fault '{name}'; the faults are {', '.join(_RULES)}")
+    raise ValueError(f"unknown fault '{name}'; the faults are {', '.join(_RULES)}, scenario")
+
+
+def _directive(given: object) -> str:
+    if not isinstance(given, str) or "|" in given:
+        raise ValueError("'scenario' must be a directive without a text, like '!1011 after=3'")
+    try:
+        ordered = read_directive(given).scenario
+    except BadDirective as error:
+        raise ValueError(f"'scenario': {error}") from None
+    if not ordered:
+        raise ValueError("'scenario' must be a directive, like '!1011 after=3'")
+    return given.strip()
 
 
 def _fault(kind: FaultKind, given: object) -> Fault:

@@ -49,5 +49,7 @@ def _own_routes(admin: Admin) -> list[BaseRoute]:
     return [
         Route("/sandbox/faults", admin.order_faults, methods=["POST"]),
         Route("/sandbox/faults", admin.clear_faults, methods=["DELETE"]),
+        Route("/sandbox/tasks", admin.create_task, methods=["POST"]),
+        Route("/sandbox/messages", admin.list_messages, methods=["GET"]),
         Route("/sandbox/state", admin.show_state, methods=["GET"]),
     ]

@@ -46,7 +46,7 @@ class Sandbox:
         self._backend = Backend(
             api_key, dialect, word_delay, newest_first=newest_first, journal=journal
         )
-        admin = Admin(self._backend.faults, self.state)
+        admin = Admin(self._backend.faults, self.store, self.state)
         self._server = Server(application(self._backend, admin), host, port)
 
     @property
@@ -99,6 +99,13 @@ class Sandbox:
         """
         orders = {"connect": connect, "upgrade": upgrade, "rest": rest, "answer": answer}
         self._backend.faults.order({k: v for k, v in orders.items() if v is not None})
+
+    def scenario(self, directive: str) -> None:
+        """Has every message obey a directive, `!1011 after=3`, that has none of its own.
+
+        It stands until the faults are cleared. ValueError when it makes no sense.
+        """
+        self._backend.faults.order({"scenario": directive})
 
     def clear_faults(self) -> None:
         """What `DELETE /sandbox/faults` does."""

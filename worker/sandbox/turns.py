@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 from worker.sandbox.assistant import Answer, answer
 from worker.sandbox.dialect import TurnContext
-from worker.sandbox.directive import BadDirective, Directive, read_directive
+from worker.sandbox.directive import BadDirective, Directive
 from worker.sandbox.faults import Faults
 from worker.sandbox.refusal import Failure, FieldError, Refused, invalid, no_such_task
 from worker.sandbox.script import (
@@ -86,7 +86,7 @@ class Turns:
         task = self._store.tasks.get(request.task_id)
         if task is None:
             raise Refused(no_such_task(request.task_id))
-        directive = _directive(request, task)
+        directive = self._directive(request, task)
         question = self._store.add_user_message(task, request.body, directive.history_lag)
         context = TurnContext(
             task_id=task.id,
@@ -118,6 +118,16 @@ class Turns:
         finally:
             self.running -= 1
 
+    def _directive(self, request: MessageRequest, task: Task) -> Directive:
+        try:
+            directive = self._faults.directive(request.text)
+        except BadDirective as error:
+            wrong = FieldError(("body", "text"), str(error), "value_error.directive")
+            raise Refused(invalid((wrong,))) from None
+        if directive.times is not None and _said_before(request.text, task) >= directive.times:
+            return Directive("", directive.text)
+        return directive
+
     def _steps(self, turn: Turn) -> Iterator[Step]:
         if (fault := self._faults.take("answer")) is not None:
             return iter((GiveUp(), Close(fault.code)))
@@ -129,17 +139,6 @@ class Turns:
         return self._store.add_answer(
             turn.task, turn.context.message_id, said, lag, answers=turn.question.id
         )
-
-
-def _directive(request: MessageRequest, task: Task) -> Directive:
-    try:
-        directive = read_directive(request.text)
-    except BadDirective as error:
-        wrong = FieldError(("body", "text"), str(error), "value_error.directive")
-        raise Refused(invalid((wrong,))) from None
-    if directive.times is not None and _said_before(request.text, task) >= directive.times:
-        return Directive("", directive.text)
-    return directive
 
 
 def _said_before(text: str, task: Task) -> int:

@@ -56,7 +56,10 @@ def test_a_fault_fails_with_its_status_and_retry_after() -> None:
 @pytest.mark.parametrize(
     ("orders", "complaint"),
     [
-        ({"upgrde": {}}, "unknown fault 'upgrde'; the faults are connect, upgrade, rest, answer"),
+        (
+            {"upgrde": {}},
+            "unknown fault 'upgrde'; the faults are connect, upgrade, rest, answer, scenario",
+        ),
         ({"rest": {"delay": 1}}, "'rest' has no 'delay'; it has status, retry_after, times"),
         ({"rest": 503}, "'rest' must be an object"),
         ({"rest": {"status": 200}}, "'rest.status' must be from 400 to 599"),
@@ -71,6 +74,11 @@ def test_a_fault_fails_with_its_status_and_retry_after() -> None:
         ({"answer": {"code": 2000}}, "'answer.code' must be a close code a frame can carry"),
         ({"answer": {"code": "1011"}}, "'answer.code' must be a whole number"),
         ({"answer": {"status": 500}}, "'answer' has no 'status'; it has code, times"),
+        ({"scenario": "!nonsense"}, "'scenario': unknown scenario '!nonsense'"),
+        ({"scenario": "!1011 before=3"}, "'scenario': '!1011' has no parameter 'before=3'"),
+        ({"scenario": "!1011 | hello"}, "'scenario' must be a directive without a text"),
+        ({"scenario": "hello"}, "'scenario' must be a directive, like"),
+        ({"scenario": 1011}, "'scenario' must be a directive without a text"),
     ],
 )
 def test_a_wrong_order_is_named_and_changes_nothing(orders: dict[str, Any], complaint: str) -> None:
@@ -78,3 +86,15 @@ def test_a_wrong_order_is_named_and_changes_nothing(orders: dict[str, Any], comp
     with pytest.raises(ValueError, match=complaint):
         faults.order({"upgrade": {"status": 401}, **orders})
     assert faults.as_json() == {}
+
+
+def test_a_scenario_is_for_every_message_without_one_of_its_own() -> None:
+    faults = Faults()
+    faults.order({"scenario": " !1011 after=3 "})
+    assert faults.as_json() == {"scenario": "!1011 after=3"}
+    ordered = faults.directive("a|b")
+    assert (ordered.scenario, ordered.after, ordered.text) == ("1011", 3, "a|b")
+    assert faults.directive("!400 | hello").scenario == "400"
+    faults.clear()
+    assert faults.as_json() == {}
+    assert faults.directive("a|b").scenario == ""

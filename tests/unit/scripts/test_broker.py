@@ -18,14 +18,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
-import broker_process
+import broker
+import broker_install
 import pytest
-from broker import KEEPER, Broker, BrokerError, greeting, running_broker
-from broker_container import IMAGE
-from broker_keeper import brokers
+from broker import running_broker
 
-SCRIPT = str(KEEPER.with_name("broker.py"))
+from worker.testing import broker as testing
+from worker.testing import broker_process
+from worker.testing.broker import Broker, BrokerError, NoServerError, greeting
+from worker.testing.broker_container import IMAGE
+from worker.testing.broker_keeper import brokers
+
+SCRIPT = broker.__file__
 # Says that it runs and with which broker, counts the SIGINTs it gets, and ends when stdin does.
 COMMAND = """
 import os, signal, sys
@@ -302,9 +308,8 @@ def test_a_given_url_of_another_kind(url: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_way_to_a_broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(broker_process, "SERVERS", (str(tmp_path),))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(BrokerError) as told:
-        next(brokers())
+    with pytest.raises(NoServerError) as told:
+        next(brokers("process"))
     assert str(told.value) == (
         "no RabbitMQ to be had: set TEST_AMQP_URL to one that runs, or start Docker, or install"
         " the server (Debian and Ubuntu: apt-get install rabbitmq-server; macOS: brew install"
@@ -337,15 +342,40 @@ def test_only_a_container_and_no_engine(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_package_of_the_same_name_is_not_taken_for_the_keeper(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Many a project has a `worker` of its own in the directory where its tests run."""
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BROKER", "container")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    with pytest.raises(BrokerError, match="no Docker engine answers"), running_broker():
+        pass
+
+
+def test_what_is_not_installed_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or, by somebody who may not, asked for."""
+
+    def nothing() -> NoReturn:
+        raise NoServerError("nothing here")
+
+    monkeypatch.setattr(testing, "running_broker", nothing)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BrokerError, match="apt-get install rabbitmq-server"), running_broker():
+        pass
+
+
 @pytest.mark.parametrize("before", [None, "#!/bin/sh\nexit 0\n"])
 def test_the_policy_on_services_is_put_back(
     before: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     policy = tmp_path / "policy-rc.d"
-    monkeypatch.setattr(broker_process, "POLICY", policy)
+    monkeypatch.setattr(broker_install, "POLICY", policy)
     if before:
         policy.write_text(before)
-    with broker_process.no_services_started():
+    with broker_install.no_services_started():
         assert subprocess.run([policy, "rabbitmq-server", "start"], check=False).returncode == 101
     assert [path.read_text() for path in tmp_path.iterdir()] == ([before] if before else [])
 

@@ -1,33 +1,24 @@
-"""Run RabbitMQ as a private process, installing Debian's package first if that is what it takes."""
+"""Run RabbitMQ as a private process, on free loopback ports."""
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import os
 import secrets
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broker import Broker, BrokerError, ready, say
+from worker.testing.broker import Broker, BrokerError, ready
+from worker.testing.child import child
 
 # Debian's command in PATH is a wrapper for root and its own user: what is behind it comes first.
 # The last ones are where upstream's archive and Homebrew put it when PATH does not say so.
 SERVERS = ("/usr/lib/rabbitmq/bin", "PATH", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin")
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-POLICY = Path("/usr/sbin/policy-rc.d")
-LIBC = ctypes.CDLL(None)
-NOTHING = (
-    "no RabbitMQ to be had: set TEST_AMQP_URL to one that runs, or start Docker, or install the"
-    " server (Debian and Ubuntu: apt-get install rabbitmq-server; macOS: brew install rabbitmq)"
-)
 
 
 def process(program: Path) -> Generator[Broker]:
@@ -95,35 +86,6 @@ def settings(home: Path, name: str, distribution: int, mapper: int) -> dict[str,
     }
 
 
-@contextmanager
-def child(
-    command: list[str], environment: dict[str, str], log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for the time of the block, and never longer than this process lives."""
-    with log.open("ab") as out:
-        started = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=log.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
-    try:
-        yield started
-    finally:
-        # Nothing of it is kept after the last time, and before that a crash is what was asked for.
-        started.kill()
-        started.wait()
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, also after it execs."""
-    if sys.platform == "linux":
-        LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def server() -> Path | None:
     """Find the program that is the server, rather than a wrapper of it."""
     for place in SERVERS:
@@ -159,58 +121,11 @@ def free_ports(count: int) -> list[int]:
     raise BrokerError("no free ports between 20000 and 30000")
 
 
-def install() -> Path:
-    """Install Debian's package where we may, its services switched off for now and after a boot."""
-    apt = shutil.which("apt-get")
-    if os.geteuid() != 0 or not apt:
-        raise BrokerError(NOTHING)
-    say("no RabbitMQ is here: installing rabbitmq-server with apt-get, its service switched off")
-    said = ""
-    with sigterm_held(), no_services_started():
-        for step in (
-            [apt, "update"],
-            [apt, "install", "-y", "--no-install-recommends", "rabbitmq-server"],
-            ["update-rc.d", "rabbitmq-server", "disable"],
-        ):
-            done = subprocess.run(
-                step,
-                env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            said += done.stdout
-    found = server()
-    if not found:
-        raise BrokerError("\n".join([NOTHING, "apt-get said:", *said.splitlines()[-15:]]))
-    return found
-
-
 @contextmanager
-def sigterm_held() -> Iterator[None]:
-    """Let a SIGTERM wait for the end of a block that would leave something behind half-way."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+def signals_held(*numbers: signal.Signals) -> Iterator[None]:
+    """Let these signals wait for the end of a block that would leave something half-done."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-
-
-@contextmanager
-def no_services_started() -> Iterator[None]:
-    """Answer 101 (forbidden) to the package scripts that ask policy-rc.d whether to start one."""
-    kept = POLICY.with_name("policy-rc.d.kept")
-    with ExitStack() as stack:
-        # Two at a time would take each other's policy for the one to keep.
-        directory = os.open(POLICY.parent, os.O_RDONLY)
-        stack.callback(os.close, directory)
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        if os.path.lexists(POLICY):
-            POLICY.rename(kept)
-            stack.callback(kept.rename, POLICY)
-        else:
-            stack.callback(POLICY.unlink)
-        POLICY.write_text("#!/bin/sh\nexit 101\n")
-        POLICY.chmod(0o755)
-        yield
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -1,8 +1,9 @@
 """Own one RabbitMQ: start it, report it as a line of JSON on stdout, end it when stdin ends.
 
-`broker.py` runs this as a process of its own, and says which ways of starting one there are. A line
-on stdin restarts the server and is answered with a new report. SIGTERM ends it at any time; SIGKILL
-takes the private processes along (on Linux) and leaves a container to testcontainers' Ryuk.
+`broker.py` runs this as a process of its own; the only argument is the way of starting one, or
+empty. A line on stdin restarts the server and is answered with a new report. SIGTERM ends it at any
+time; SIGKILL takes the private processes along (on Linux) and leaves a container to testcontainers'
+Ryuk.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from broker import Broker, BrokerError, say
-from broker_container import NoContainerError, container
-from broker_process import install, process, server
+from worker.testing.broker import NOTHING, Broker, BrokerError, NoServerError, say
+from worker.testing.broker_container import NoContainerError, container
+from worker.testing.broker_process import process, server
 
 
-def keep() -> None:
+def keep(way: str) -> None:
     """Own one broker until stdin ends or SIGTERM comes."""
 
     def stop(number: int, _frame: object) -> NoReturn:
@@ -29,24 +30,21 @@ def keep() -> None:
         raise SystemExit
 
     signal.signal(signal.SIGTERM, stop)
-    with suppress(BrokenPipeError), closing(brokers()) as starts:
+    with suppress(BrokenPipeError), closing(brokers(way)) as starts:
         report: dict[str, Any] = {}
         while "error" not in report:
             try:
                 report = asdict(next(starts))
             except BrokerError as error:
-                report = {"error": str(error)}
+                report = {"error": str(error), "nothing": isinstance(error, NoServerError)}
             os.write(1, json.dumps(report).encode() + b"\n")
             if not sys.stdin.readline():
                 break
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def brokers() -> Generator[Broker]:
+def brokers(way: str = "") -> Generator[Broker]:
     """Start a broker the first way that works; each further one is the same, killed and started."""
-    way = os.environ.get("BROKER", "")
-    if way not in ("", "container", "process"):
-        raise BrokerError(f"BROKER is {way!r}: it can be 'container' or 'process'")
     if way != "process":
         with closing(container()) as starts:
             try:
@@ -61,8 +59,10 @@ def brokers() -> Generator[Broker]:
                 yield first
                 yield from starts
                 return
-    yield from process(server() or install())
+    if (program := server()) is None:
+        raise NoServerError(NOTHING)
+    yield from process(program)
 
 
 if __name__ == "__main__":
-    keep()
+    keep(sys.argv[1])

@@ -8,8 +8,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, cast
 
-from broker import Broker, BrokerError, ready, say
-from broker_process import free_ports, sigterm_held
+from worker.testing.broker import Broker, BrokerError, ready, say
+from worker.testing.broker_process import free_ports, signals_held
 
 IMAGE = "rabbitmq:4-management"
 
@@ -43,7 +43,7 @@ def container() -> Generator[Broker]:
     port = free_ports(1)[0]
     published["5672/tcp"] = ("127.0.0.1", port) if local else port
     try:
-        with sigterm_held(), at_most(120):
+        with signals_held(signal.SIGTERM), at_most(120):
             box.start()
         node = box.get_wrapped_container()
 
