@@ -95,18 +95,18 @@ async def test_a_job_is_answered_over_tls(at: Bench, secured: Secured, sandbox: 
 
 
 @pytest.mark.parametrize(
-    ("files", "why"),
+    ("ca", "client", "why"),
     [
-        ({"ca": False}, "TLS: the certificate is not to be trusted"),
-        ({"client": False}, "TLS: .*certificate of our own|TLS: .*CERTIFICATE_REQUIRED"),
+        (False, True, "TLS: the certificate is not to be trusted"),
+        (True, False, "TLS: .*certificate of our own|TLS: .*CERTIFICATE_REQUIRED"),
     ],
     ids=["an unknown authority", "no certificate of our own"],
 )
 async def test_who_does_not_fit_does_not_come_in(
-    secured: Secured, files: dict[str, bool], why: str
+    secured: Secured, ca: bool, client: bool, why: str
 ) -> None:
     with pytest.raises(LinkLost, match=why):
-        async with reached("test", secured.url(**files), 10.0):
+        async with reached("test", secured.url(ca=ca, client=client), 10.0):
             pass
 
 
