@@ -41,6 +41,8 @@ from worker.telemetry.logs import set_up_logs  # noqa: E402
 
 SANDBOX_KEY = "API_KEY_demo"
 PATIENCE = 60.0
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""In which uvicorn writes at a terminal."""
 QUIET = 0.7
 """Seconds without a further message after which an answer is taken to be whole."""
 WIDTH = 46
@@ -219,7 +221,7 @@ async def _read(process: asyncio.subprocess.Process, address: asyncio.Future[str
     assert process.stderr
     said = ""
     async for line in process.stderr:
-        said += line.decode()
+        said += COLOURS.sub("", line.decode())
         if not address.done() and (found := re.search(r"running on (http://\S+)", said)):
             address.set_result(found[1])
     if not address.done():

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aio_pika
@@ -30,11 +32,13 @@ async def broker_url(amqp_url: str) -> AsyncIterator[str]:
         await remove(channel, "default", 16)
 
 
-async def start(what: str, amqp_url: str) -> asyncio.subprocess.Process:
+async def start(
+    what: str, amqp_url: str, out: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
     env = {"PATH": os.environ["PATH"], "AMQP_URL": amqp_url, "COLUMNS": "110"}
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        sys.executable, str(DEMO), what, env=env, stdout=pipe, stderr=pipe
+        sys.executable, str(DEMO), what, env=env, stdout=out, stderr=pipe
     )
 
 
@@ -49,6 +53,28 @@ async def test_the_bots_talk_and_two_phones_show_it(broker_url: str) -> None:
     assert "Nordvik Inset 25" in shown
     assert "Could you put it differently?" in shown
     assert "[ What is the price… ]" in shown
+
+
+async def test_they_do_so_at_a_terminal_too(broker_url: str) -> None:
+    """Where programs that notice it write in colours."""
+    here, there = pty.openpty()
+    demo = await start("bots", broker_url, out=there)
+    os.close(there)
+
+    shown = await asyncio.to_thread(to_the_end, here)
+    _, errors = await demo.communicate()
+
+    assert (demo.returncode, errors) == (0, b"")
+    assert "Nordvik Inset 25" in shown
+
+
+def to_the_end(terminal: int) -> str:
+    """Read what is shown at a terminal until nobody writes there any more."""
+    shown = b""
+    with open(terminal, "rb", buffering=0) as screen, suppress(OSError):
+        while data := screen.read(65536):
+            shown += data
+    return shown.decode(errors="replace")
 
 
 async def test_the_page_is_served_until_it_is_told_to_end(broker_url: str) -> None:
