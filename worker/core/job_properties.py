@@ -19,7 +19,7 @@ MAX_HEADER_BYTES = 32 * 1024
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 MAX_TRACESTATE = 512
 """W3C Trace Context, sections 3.2.2 and 3.3.1.5."""
-_COPIED = (h.ATTEMPT_BASE, h.MAYBE_SENT, h.EXPIRES_AT)
+_COPIED = (h.ATTEMPT_BASE, h.MAYBE_SENT, h.EXPIRES_AT, h.REPLAYS, h.EDITED_AT, h.EDITED_FROM)
 """The headers that a copy gets from us."""
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cachetools import LRUCache
 
+from worker.core import headers as h
 from worker.core.history import Previous
 from worker.core.reply import Replies, ReplyKind
 from worker.core.retry import DeadLetter
@@ -72,6 +73,8 @@ class Endings:
         if redelivered and _nameless(received):
             return self._unacked_of(received)
         ending = self._finished.of(received.address)
+        if ending is not None and _sent_again_since(received, ending):
+            return None
         again = redelivered or problem is not None
         if ending is None or not (ending.answered or again):
             return None
@@ -128,6 +131,12 @@ class Endings:
         )
         if operation is None or operation.is_turn:
             self._finished.remember(reply, confirmed=True)
+
+
+def _sent_again_since(received: Received, ending: Ending) -> bool:
+    """Tell whether a failed job was taken from the dead letters since: that is another try."""
+    base = received.delivery.envelope.properties.headers.get(h.ATTEMPT_BASE, 0)
+    return not ending.answered and isinstance(base, int) and base >= ending.reply.attempt
 
 
 def _nameless(received: Received) -> bool:

@@ -57,6 +57,21 @@ async def test_the_repeat_is_confirmed_before_the_ack() -> None:
     assert flow.journal.entries[-2:] == ["final", "ack"]
 
 
+async def test_a_failed_job_sent_again_from_the_dead_letters_is_tried_however_it_comes() -> None:
+    """Its ack is not what got lost when the link did before it was begun."""
+    flow = Flow(attempts=1)
+    flow.agent.play([Close(1008)])
+    await flow.handle(message())
+    failed = flow.publisher.published[-1]
+    replay = message(headers={h.ATTEMPT_BASE: failed.attempt, h.REPLAYS: 1})
+    await flow.handle(again(replay))
+    assert [str(reply.kind) for reply in flow.publisher.published if reply.terminal] == [
+        "failed",
+        "final",
+    ]
+    assert flow.publisher.published[-1].attempt > failed.attempt
+
+
 async def test_a_redelivery_after_a_lost_ack_is_acked_and_nobody_is_told_again() -> None:
     flow = Flow()
     await flow.handle(message())
