@@ -7,8 +7,21 @@ import sys
 
 import typer
 
-from worker.cli import check, demo, explain, partitions, run, sandbox, send, tail, topology
-from worker.client import NotDelivered
+from worker.cli import (
+    chat,
+    check,
+    dead,
+    demo,
+    explain,
+    partitions,
+    run,
+    sandbox,
+    schema,
+    send,
+    tail,
+    topology,
+)
+from worker.client import ClientError
 from worker.core.errors import ConfigurationError
 
 FAILED, CONFIGURATION = 1, 78
@@ -25,9 +38,12 @@ app.command()(run.run)
 app.command()(check.check)
 app.command()(send.send)
 app.command()(tail.tail)
+app.command()(chat.chat)
 app.command()(topology.topology)
 app.command()(partitions.partitions)
+app.add_typer(dead.app)
 app.command()(explain.explain)
+app.command()(schema.schema)
 app.command()(sandbox.sandbox)
 app.command()(demo.demo)
 
@@ -39,6 +55,6 @@ def main() -> None:
     except ConfigurationError as error:
         print(f"aui-worker: {error}", file=sys.stderr)
         sys.exit(CONFIGURATION)
-    except (NotDelivered, OSError) as error:
+    except (ClientError, OSError) as error:
         print(f"aui-worker: {error}", file=sys.stderr)
         sys.exit(FAILED)
