@@ -91,6 +91,6 @@ class Opening:
     def _has_proxy(self) -> bool:
         return get_proxy(self._uri) is not None
 
-    @property
+    @cached_property
     def _tls(self) -> ssl.SSLContext | None:
         return self._network.trust.context() if self._uri.secure else None

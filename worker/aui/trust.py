@@ -2,7 +2,6 @@
 
 import ssl
 from dataclasses import dataclass
-from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +19,19 @@ class Trust:
     key_file: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return what checks certificates and host names; made once, for reading them is slow.
+        """Return what checks certificates and host names: keep it, for reading them is slow.
 
         Raises:
             OSError: a file is not to be read.
             ssl.SSLError: it is none of PEM, or the key is another certificate's.
         """
-        return _context(self)
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            context.load_verify_locations(self.ca_file)
+        if self.cert_file is not None:
+            # Without a password the library would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(self.cert_file, self.key_file, password="")
+        return context
 
 
 SYSTEM = Trust()
-
-
-@cache
-def _context(trust: Trust) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if trust.ca_file is not None:
-        context.load_verify_locations(trust.ca_file)
-    if trust.cert_file is not None:
-        # Without a password the library would ask the terminal for that of an encrypted key.
-        context.load_cert_chain(trust.cert_file, trust.key_file, password="")
-    return context
