@@ -4,9 +4,10 @@ import signal
 
 import pytest
 from fault_proxy import FaultProxy
-from harness import CANARY, Bench, settings, working
+from harness import CANARY, PARTITIONS, Bench, settings, working
 from programs import environment, finished, running, said, serving, start
 
+from worker.core.slots import partition_of, slot_of
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,40 @@ async def test_sigterm_in_mid_stream_finishes_the_answer(
     assert worker.returncode == 0
     assert "Traceback" not in errors.decode()
     assert "never" not in errors.decode()
+
+
+async def test_a_slow_answer_holds_up_no_other_partition_of_a_worker_that_stops(
+    at: Bench, amqp_url: str, sandbox: Sandbox
+) -> None:
+    """The other worker has the rest while the first one still finishes what runs."""
+    slow, other = (sandbox.create_task("user") for _ in range(2))
+    while partition_of_task(slow.id) == partition_of_task(other.id):
+        other = sandbox.create_task("user")
+    env = serving(at.network, amqp_url, sandbox)
+    async with running("run", env=env | {"WORKER_ID": "first"}) as first:
+        hub = await at.hub()
+        job = await at.say(slow.id, "!load updates=300 interval=0.05 chunk=5")
+        await hub.until(lambda _: len(hub.texts(job)) >= 3)
+        async with running("run", env=env | {"WORKER_ID": "second"}):
+            first.send_signal(signal.SIGTERM)
+            assert first.stderr is not None
+            await said(first.stderr, "stopping")
+            next_job = await at.say(slow.id, "and then?")
+            final = await hub.ended(await at.say(other.id, "a microwave"))
+            assert final.type == "message.completed"
+            assert not hub.terminals(job)
+            assert (await hub.ended(job)).type == "message.completed"
+            assert (await hub.ended(next_job)).type == "message.completed"
+            await first.communicate()
+
+    assert first.returncode == 0
+    assert len(hub.texts(job)) == 300
+    assert [message.text for message in sandbox.store.user_messages(slow.id)][1:] == ["and then?"]
+
+
+def partition_of_task(task_id: str) -> int:
+    """Return the partition that a task's jobs lie in."""
+    return partition_of(slot_of(task_id), PARTITIONS)
 
 
 async def test_a_second_signal_gives_the_job_back(

@@ -14,8 +14,6 @@ from typing import Any
 from worker.amqp.choice import Choice
 from worker.amqp.consumer import QueueConsumer
 from worker.amqp.copies import JobCopies
-from worker.amqp.declare import establish, set_up
-from worker.amqp.link import Link
 from worker.amqp.partitions import NetworkPartitions
 from worker.amqp.publisher import ReplyPublisher
 from worker.amqp.session import Session
@@ -23,6 +21,7 @@ from worker.amqp.task_exchanges import LeasedTaskExchanges
 from worker.app.agents import agents_of
 from worker.app.consumers import dropped_consumer, network_consumers
 from worker.app.flow import Adapters, flow_of
+from worker.app.links import links_of
 from worker.app.readings import readings_of
 from worker.core.rendezvous import heeds_priority
 from worker.relay.keeper import Keeper
@@ -51,18 +50,16 @@ class Worker:
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._stages: list[list[asyncio.Task[None]]] = []
+        self._keeping: Sequence[asyncio.Task[None]] = ()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.started = asyncio.Event()
 
-        worker, url = settings.worker, settings.amqp_url
+        worker = settings.worker
         loop = asyncio.get_running_loop()
         self._clock = Clock(now=loop.time, utc=lambda: datetime.now(UTC), sleep=asyncio.sleep)
         self._agents = agents_of(settings)
-        self._consuming = Link(
-            "consuming", url, prepare=self._establish, repair=self._set_up, fenced=True
-        )
         choice = Choice(worker.publishing)
-        self._publishing = Link("publishing", url, prepare=choice.prepare, repair=self._set_up)
+        self._consuming, self._publishing = links_of(settings, choice)
         self._publisher = ReplyPublisher(self._publishing, choice, self._metrics)
         self._exchanges = LeasedTaskExchanges(self._publishing, worker.id, worker.task_idle, choice)
         copies = JobCopies(self._publishing, choice)
@@ -133,7 +130,7 @@ class Worker:
         self._spawn(self._exchanges.run())
         self._spawn(*(consumer.run() for consumer in self._all_consumers))
         await asyncio.gather(*(consumer.started.wait() for consumer in self._all_consumers))
-        self._spawn(*(keeper.run() for keeper in self._keepers))
+        self._keeping = self._spawn(*(keeper.run() for keeper in self._keepers))
         self.started.set()
         log.info(
             "ready: consuming %d partitions each of network %s",
@@ -176,14 +173,15 @@ class Worker:
             self._broken.exception()
         self._flow.lanes.quiet()
         self._flow.gate.quiet()
+        await _ended(self._keeping)
+        for consumer in self._all_consumers:
+            consumer.close()  # each partition is another worker's when what runs of it is done
         if not await self._drain():
             log.warning("grace is over: the rest goes back to its queues")
         await asyncio.gather(*(consumer.rested() for consumer in self._all_consumers))
         await self._publisher.aclose()
         for stage in reversed(self._stages):
-            for task in stage:
-                task.cancel()
-            await asyncio.gather(*stage, return_exceptions=True)
+            await _ended(stage)
         await asyncio.gather(*(agent.aclose() for agent in self._agents.values()))
 
     async def _drain(self) -> bool:
@@ -198,7 +196,7 @@ class Worker:
         draining.cancel()
         return await lanes.drain(0)
 
-    def _spawn(self, *lives: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, *lives: Coroutine[Any, Any, None]) -> Sequence[asyncio.Task[None]]:
         """Run a stage of us in the background; if a part of it ends, all of us ends."""
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -211,20 +209,19 @@ class Worker:
         for task in stage:
             task.add_done_callback(ended)
         self._stages.append(stage)
-
-    async def _establish(self, session: Session) -> None:
-        worker = self._settings.worker
-        await establish(session, list(self._settings.networks), worker.partitions, worker.topology)
-
-    async def _set_up(self, session: Session) -> None:
-        worker = self._settings.worker
-        await set_up(session, list(self._settings.networks), worker.partitions, worker.topology)
+        return stage
 
     def _keeper(self, network: str) -> Keeper:
         *partitions, strays = self._consumers[network]
         queues = NetworkPartitions(partitions, [strays])
         door, agent = self._flow.gate.door(network), self._agents[network]
         return Keeper(door, agent, queues, self._clock, self._metrics)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
