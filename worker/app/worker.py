@@ -95,9 +95,9 @@ class Worker:
 
     def not_ready(self) -> Sequence[str]:
         """Return why it cannot take and answer jobs now, a line each; nothing if it can."""
-        reasons = []
-        if not self.started.is_set() or self._stopping.is_set():
-            reasons.append("stopping" if self._stopping.is_set() else "starting")
+        if self._stopping.is_set():
+            return ["stopping"]
+        reasons = [] if self.started.is_set() else ["starting"]
         if self._publisher.held_up:
             reasons.append("publishing is not possible")
         brown = self._flow.gate.brown()

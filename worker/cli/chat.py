@@ -2,6 +2,7 @@
 
 import getpass
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -41,7 +42,7 @@ def chat(
     if task is not None and user is not None:
         raise typer.BadParameter("give --task or --user, and not both")
     console = Console(highlight=False)
-    user = user or (f"chat-{getpass.getuser()}" if task is None else None)
+    user = user or (f"chat-{own_name()}" if task is None else None)
     with Client(load_amqp_url(), network, channel) as aui:
         conversation = Conversation(console, aui, user)
         conversation.begin(task)
@@ -154,6 +155,14 @@ class Conversation:
 
     def _advise(self, advice: Advice) -> None:
         self._console.print(Padding(Text(ADVICE[advice], "dim"), (0, 0, 0, 4)))
+
+
+def own_name() -> str:
+    """Return who is at the terminal; in a container that may be nobody by name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _lines(console: Console) -> Iterator[str]:
