@@ -79,7 +79,7 @@ def test_a_broken_frame_is_never_read_otherwise(noise: bytes, place: int, gone: 
         b'{"event":"%s","data":{"text":"\xff"}}' % UPDATED.encode(),
         b'{"event":"%s","data":{"text":"a"},"x":"\xff"}' % UPDATED.encode(),
         b'{"event":"%s","data":{"text":"\\ud83d"}}' % UPDATED.encode(),
-        b'{"event":"%s","data":{"text":"a"},"x":%s}' % (UPDATED.encode(), nested(5000)),
+        b'{"event":"%s","data":{"text":"a"},"x":%s}' % (UPDATED.encode(), nested(50_000)),
     ],
 )
 def test_what_is_not_plainly_an_update_is_left_to_the_thorough_reader(raw: bytes) -> None:
