@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from broker import Broker
 from harness import CANARY, Bench, bench, settings, working
 from programs import environment, finished, running, said, serving, start
 
@@ -40,6 +42,26 @@ async def test_send_prints_the_job_id_and_tail_shows_the_answer(
     assert code == 0
     assert len(job.strip()) == 32
     assert sandbox.store.tasks[task.id].messages[-1].text[:30] in shown
+
+
+async def test_tail_leaves_nothing_behind_however_it_ends(amqp_url: str, broker: Broker) -> None:
+    """A queue that is bound to all replies would have heard what nobody hears."""
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        before = subscriptions(broker)
+        tail = await start("tail", env=environment(amqp_url))
+        assert tail.stdout is not None
+        await said(tail.stdout, "listening")
+        assert subscriptions(broker) > before
+        tail.send_signal(ending)
+        _, errors = await tail.communicate()
+        assert (tail.returncode, errors) == (0, b"")
+        assert subscriptions(broker) == before
+
+
+def subscriptions(broker: Broker) -> set[str]:
+    """Return the queues of clients that stand on the broker."""
+    names = broker.ctl("list_queues", "--silent", "name").split()
+    return {name for name in names if name.startswith("sub.")}
 
 
 async def test_send_to_a_user_works_without_knowing_a_task(

@@ -7,6 +7,7 @@ import aio_pika
 import pytest
 from harness import Bench, Inbox, bench, settings, working
 
+from worker.app import running
 from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +58,7 @@ async def test_the_letter_is_kept_before_the_subscriber_is_told(
 
 async def test_a_settled_job_leaves_its_queue(at: Bench, amqp_url: str, sandbox: Sandbox) -> None:
     """After the worker is gone, neither answered nor dead-lettered jobs come back."""
-    async with working(settings(amqp_url, sandbox, at.network)):
+    async with running(settings(amqp_url, sandbox, at.network)):
         hub = await at.hub()
         for text in ("a microwave", "!400", "!1008"):
             await hub.ended(await at.say(sandbox.create_task("user").id, text))

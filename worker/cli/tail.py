@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from signal import SIGINT, SIGTERM, raise_signal
 from typing import Annotated
 
 import typer
@@ -24,6 +25,8 @@ def tail(
         raise typer.BadParameter(f"must match {WORD.pattern}", param_hint="TASK")
 
     async def watch() -> None:
+        # Told to end, it takes its queue off the broker too: a reply that went there seems heard.
+        asyncio.get_running_loop().add_signal_handler(SIGTERM, raise_signal, SIGINT)
         console = Console()
         keys = f"*.*.{task}.*" if task is not None and key == "#" else key
         async with Client(load_amqp_url()) as client, client.watch(keys) as replies:

@@ -48,6 +48,17 @@ class LetterHeaders(Open):
         int | MISSING,
         Field(alias=h.DEAD_CLOSE_CODE, description="the WebSocket close code AUI sent"),
     ] = MISSING
+    replays: Annotated[
+        int | MISSING,
+        Field(alias=h.REPLAYS, ge=1, description="how often it was sent again from here"),
+    ] = MISSING
+    edited_at: Annotated[
+        str | MISSING, Field(alias=h.EDITED_AT, description="when it was edited, ISO 8601 in UTC")
+    ] = MISSING
+    edited_from: Annotated[
+        str | MISSING,
+        Field(alias=h.EDITED_FROM, description="the identity of the letter that it replaced"),
+    ] = MISSING
 
 
 class LetterProperties(Open):
