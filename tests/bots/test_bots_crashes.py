@@ -27,9 +27,7 @@ async def proxy(amqp_url: str) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-async def bot(
-    proxy: FaultProxy, network: str, twilio: FakeTwilio, at: Bench
-) -> AsyncIterator[Bot]:
+async def bot(proxy: FaultProxy, network: str, twilio: FakeTwilio, at: Bench) -> AsyncIterator[Bot]:
     await at.channel.queue_delete(f"sub.sms-bot.{network}")  # with what the last one did not ack
     async with served(twilio.app) as api:
         env = sms_settings(proxy.url, network, api, SMS_SEGMENTS="9")

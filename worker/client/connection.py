@@ -7,7 +7,7 @@ would wait as long.
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from worker.amqp.link import Link, linked, shown_url
 from worker.amqp.loss import Loss
@@ -16,7 +16,7 @@ from worker.amqp.parting import PARTING, parted
 from worker.amqp.subscription import Subscription
 from worker.client.errors import FORKED, ClientError, NotConnected, NotListening
 from worker.client.hearing import Hearing, reply_queue
-from worker.core.errors import ConfigurationError, LinkLost
+from worker.core.errors import ConfigurationError
 
 
 class Connection:
@@ -123,9 +123,10 @@ class Connection:
                 await asyncio.wait({life}, timeout=PARTING)
             answered = await parted(life, stands)
             if not keep and answered and subscription.stands.is_set():
-                with suppress(TimeoutError, LinkLost):
-                    async with asyncio.timeout(PARTING):
-                        await subscription.remove()
+                # In a task of its own: Ctrl-C has asked this one to end, which breaks off all it asks.
+                removing = asyncio.create_task(subscription.remove())
+                await asyncio.wait({removing}, timeout=PARTING)
+                await parted(removing)
 
     def _check(self) -> None:
         if self._outlet is None:
