@@ -123,7 +123,7 @@ class Connection:
                 await asyncio.wait({life}, timeout=PARTING)
             answered = await parted(life, stands)
             if not keep and answered and subscription.stands.is_set():
-                # In a task of its own: Ctrl-C has asked this one to end, which breaks off all it asks.
+                # In a task of its own: what one asks that Ctrl-C has ended is broken off.
                 removing = asyncio.create_task(subscription.remove())
                 await asyncio.wait({removing}, timeout=PARTING)
                 await parted(removing)

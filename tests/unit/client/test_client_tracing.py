@@ -51,8 +51,10 @@ def test_it_holds_no_text_and_no_user(exporter: InMemorySpanExporter, request_: 
     (span,) = exporter.get_finished_spans()
     assert not span.status.is_ok
     assert (span.attributes or {})["error.type"] == "NotAccepted"
-    assert "secret" not in span.to_json()
-    assert "170" not in span.to_json()
+    # Not all of it as JSON: ids and times are made of digits, too.
+    told = f"{span.name} {dict(span.attributes or {})} {span.status.description} {span.events}"
+    assert "secret" not in told
+    assert "170" not in told
 
 
 def test_without_a_provider_there_is_nothing_to_carry() -> None:

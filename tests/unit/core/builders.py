@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from worker.core.envelope import Envelope, Properties
 from worker.core import job
+from worker.core.envelope import Envelope, Properties
 from worker.core.job import Address, Job, Request, address_of
 from worker.core.job_properties import JobRules
 

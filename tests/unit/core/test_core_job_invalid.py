@@ -124,8 +124,10 @@ def test_a_header_that_breaks_the_contract(name: str, value: object, problem: st
         (
             {"type": "MESSAGE.SEND"},
             "type",
-            "must be one of message.send, message.post, task.create, task.list, task.messages,"
-            " not 'MESSAGE.SEND'",
+            (
+                "must be one of message.send, message.post, task.create, task.list,"
+                " task.messages, not 'MESSAGE.SEND'"
+            ),
         ),
         ({"message_id": "x" * 129}, "message_id", "129 bytes are above the limit of 128"),
         ({"message_id": "é" * 65}, "message_id", "130 bytes are above the limit of 128"),
