@@ -21,7 +21,7 @@ BLOCKS = [
     [line.split(" #")[0].strip() for line in block.splitlines() if line.split("#")[0].strip()]
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 ]
-INLINE = re.findall(r"`((?:aui-worker|scripts/|docker)[^`]*)`", README)
+INLINE = re.findall(r"`((?:aui-worker|scripts/|docker compose )[^`]*)`", README)
 SANDBOX_PORT = "8090"
 TESTED_ELSEWHERE = {
     "pip install .": "tests/integration/test_image.py builds the image with it",
