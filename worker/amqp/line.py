@@ -6,6 +6,9 @@ that are done at once go free; from the sixth on each is alone until it is done,
 dies alone, as the first that comes again. What waits for its turn when a worker dies is counted,
 too, and must not be slowed down for ever: hence the two steps.
 
+What says the same as the one that is alone goes with it, and waits in the lane of their task: two
+equal messages in a row are told apart in a history only where both are known.
+
 They are all fetched nevertheless. The broker puts what it gets back behind all else that it has
 got back: a job fetched alone (with prefetch 1) and given back would be overtaken by the later
 messages of its own task. Fetched and given back together, they keep their order.
@@ -71,12 +74,29 @@ class Line:
             if suspicion >= ALONE_COUNT and self._begun:
                 return
             delivery = self._waiting.popleft()
-            self._begun.add(delivery.tag)
             self._alone = suspicion >= ALONE_COUNT
             if SUSPECT_COUNT <= suspicion < ALONE_COUNT:
                 self._pause = asyncio.get_running_loop().call_later(APART, self._go_on)
+            twins = self._twins_of(delivery) if self._alone else []
             self._warn(suspicion)
-            self._hand_on(delivery)
+            for each in (delivery, *twins):
+                self._begun.add(each.tag)
+                self._hand_on(each)
+
+    def _twins_of(self, delivery: AmqpDelivery) -> list[AmqpDelivery]:
+        """Take out what waits with the same slot and body, up to another job of that slot.
+
+        All jobs of a task have one slot: so none overtakes another of its task.
+        """
+        twins = []
+        for each in list(self._waiting):
+            if each.envelope.routing_key != delivery.envelope.routing_key:
+                continue
+            if each.envelope.body != delivery.envelope.body:
+                break
+            self._waiting.remove(each)
+            twins.append(each)
+        return twins
 
     def _warn(self, suspicion: int) -> None:
         if suspicion >= SUSPECT_COUNT and not self._warned:
