@@ -41,6 +41,8 @@ def _check_amqp_url(value: SecretStr) -> SecretStr:
 
 def _check_files(query: Mapping[str, Sequence[str]]) -> None:
     """Refuse certificates that cannot be used, rather than try for ever to connect with them."""
+    if not any(name in query for name in _FILES):
+        return  # reading the system's authorities takes a while
     ca, cert, key = (next(iter(query.get(name, ())), None) for name in _FILES)
     if key is not None and cert is None:
         raise ValueError("keyfile needs a certfile")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 from worker.aui.network import BASE_URLS, Network
-from worker.aui.trust import Trust
+from worker.aui.trust import SYSTEM, Trust
 from worker.core.body import is_word
 from worker.core.errors import ConfigurationError
 from worker.core.topology import DEFAULT_NETWORK, UNSLOTTED
@@ -162,6 +162,8 @@ def _trust(aui: AuiSettings) -> Trust:
         raise ConfigurationError("AUI_CERT_FILE: is missing, AUI_KEY_FILE is set")
     trust = Trust(aui.ca_file, aui.cert_file, aui.key_file)
     for name, alone in (("CA", Trust(aui.ca_file)), ("CERT", trust)):
+        if alone == SYSTEM:
+            continue
         try:
             alone.context()
         except OSError as error:  # ssl.SSLError is one
