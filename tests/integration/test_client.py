@@ -27,6 +27,9 @@ from worker.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
+UNHURRIED = "!load updates=20 interval=0.05 chunk=5 | a microwave"
+"""Comes at a human pace: of an answer that is there at once only the final need be published."""
+
 
 @pytest.fixture
 async def aui(served: Bench, amqp_url: str) -> AsyncIterator[Client]:
@@ -52,7 +55,7 @@ async def test_a_task_is_asked_and_its_text_grows_up_to_the_answer(
     task, texts = sandbox.create_task("user"), list[str]()
 
     final = await aui.ask(
-        "a microwave", task_id=task.id, on_update=lambda update: texts.append(update.text)
+        UNHURRIED, task_id=task.id, on_update=lambda update: texts.append(update.text)
     )
 
     assert final.text == sandbox.store.tasks[task.id].messages[-1].text
@@ -70,7 +73,7 @@ async def test_an_update_may_be_awaited(aui: Client, sandbox: Sandbox) -> None:
         await asyncio.sleep(0)
         seen.set()
 
-    await aui.ask("a microwave", task_id=sandbox.create_task("user").id, on_update=show)
+    await aui.ask(UNHURRIED, task_id=sandbox.create_task("user").id, on_update=show)
     assert seen.is_set()
 
 
