@@ -123,7 +123,7 @@ async def _peer_way(url: str, tasks: int) -> Way:
     for exchange in exchanges:
         await line.ask(commands.Exchange.Declare(exchange=exchange, exchange_type="topic"))
     await line.close()
-    return Way(url, QUEUE, exchanges, tasks)
+    return Way(url, QUEUE, exchanges, "#", tasks)
 
 
 async def _our_way(url: str) -> Way:
@@ -131,4 +131,4 @@ async def _our_way(url: str) -> Way:
     hub = commands.Exchange.Declare(exchange="aui.replies", exchange_type="topic", durable=True)
     await line.ask(hub)
     await line.close()
-    return Way(url, None, ["aui.replies"], None)
+    return Way(url, None, ["aui.replies"], "default.bench.*.*", None)

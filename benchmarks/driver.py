@@ -32,12 +32,14 @@ class Way:
         url: of the broker, with a virtual host of the worker's own.
         queue: the jobs queue; None for ours, whose jobs go by slot to exchange ``aui.jobs``.
         exchanges: what the subscriber's one queue is bound to.
+        key: by which it is.
         tasks: how many tasks there are to choose from; None where each job gets a new one.
     """
 
     url: str
     queue: str | None
     exchanges: Sequence[str]
+    key: str
     tasks: int | None
 
     def task_id(self, number: int, place: int) -> str:
@@ -81,7 +83,7 @@ class Driver:
     async def open(self) -> None:
         """Connect, and subscribe."""
         self._line = await connect(self._way.url, self._take)
-        await subscribe(self._line, self._way.exchanges, "#")
+        await subscribe(self._line, self._way.exchanges, self._way.key)
 
     async def close(self) -> None:
         """Leave."""
@@ -118,7 +120,8 @@ class Driver:
             Driver._numbers += 1
             token = token_of(Driver._numbers)
             number = Driver._numbers - load.jobs if load.again else Driver._numbers
-            task_id = self._way.task_id(number, place)
+            turn = place % load.turns
+            task_id = self._way.task_id(number - turn, place - turn)
             key = f"default.bench.{task_id}"
             jobs[token.encode()] = Job(f"{key}.update".encode(), f"{key}.final".encode())
             text = load.stream.request(token)

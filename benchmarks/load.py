@@ -53,6 +53,7 @@ class Load:
         ramp: seconds over which these first ones are spread.
         pace: the ``aui-updates`` header, for workers that know it.
         again: each job is the next of a task that the load before had, at least as large.
+        turns: how many of its jobs, one after another, are of one task.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Load:
     ramp: float = 0.0
     pace: str = ""
     again: bool = False
+    turns: int = 1
 
     @property
     def updates(self) -> int:

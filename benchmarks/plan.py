@@ -17,7 +17,7 @@ class Plan:
         throughput: many updates a job, as fast as they are taken.
         jobs: few updates a job, for what a job costs beside them.
         turns: the same once more, as the next messages of the same tasks.
-        single: one conversation after another.
+        single: one message after another: of one conversation, and of a new one each.
         latency: paced answers, 2,000 and 4,000 updates a second.
         memory: conversations that are open and silent.
     """
@@ -26,14 +26,14 @@ class Plan:
     throughput: Load
     jobs: Load
     turns: Load
-    single: Load
+    single: tuple[Load, ...]
     latency: tuple[Load, ...]
     memory: Load
 
     @property
     def tasks(self) -> int:
         """How many tasks one load has at most."""
-        loads = (self.throughput, self.jobs, self.turns, self.single, *self.latency, self.memory)
+        loads = (self.throughput, self.jobs, self.turns, *self.single, *self.latency, self.memory)
         return max(load.jobs for load in loads)
 
     def loads(self, sections: frozenset[str]) -> list[Load]:
@@ -41,7 +41,7 @@ class Plan:
         by_section = {
             "throughput": [self.throughput],
             "jobs": [self.throughput, self.jobs, self.turns],
-            "single": [self.single],
+            "single": list(self.single),
             "latency": list(self.latency),
         }
         chosen = [load for name, loads in by_section.items() if name in sections for load in loads]
@@ -55,10 +55,13 @@ FULL = Plan(
     throughput=Load("throughput", 200, Stream(50), 200),
     jobs=Load("jobs", 1000, Stream(2), 1000),
     turns=Load("turns", 400, Stream(2), 400, again=True),
-    single=Load("single", 40, Stream(50), 1),
+    single=(
+        Load("one conversation", 40, Stream(50), 1, turns=40),
+        Load("new conversations", 40, Stream(50), 1),
+    ),
     latency=(
-        Load("latency 2,000/s", 100, Stream(60, interval=0.05), 100, ramp=1.0),
-        Load("latency 4,000/s", 200, Stream(60, interval=0.05), 200, ramp=1.0),
+        Load("latency 2,000/s", 100, Stream(100, interval=0.05), 100, ramp=1.0),
+        Load("latency 4,000/s", 200, Stream(100, interval=0.05), 200, ramp=1.0),
     ),
     memory=Load("memory", 2000, Stream(2, hold=True), 2000, ramp=4.0),
 )
@@ -68,7 +71,10 @@ QUICK = Plan(
     throughput=Load("throughput", 20, Stream(50), 20),
     jobs=Load("jobs", 50, Stream(2), 50),
     turns=Load("turns", 50, Stream(2), 50, again=True),
-    single=Load("single", 5, Stream(50), 1),
+    single=(
+        Load("one conversation", 5, Stream(50), 1, turns=5),
+        Load("new conversations", 5, Stream(50), 1),
+    ),
     latency=(
         Load("latency 2,000/s", 10, Stream(10, interval=0.05), 10, ramp=0.1),
         Load("latency 4,000/s", 20, Stream(10, interval=0.05), 20, ramp=0.1),

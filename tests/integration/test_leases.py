@@ -14,7 +14,7 @@ from tests.conformance.watching import Broker, broker_at, running, stands, uniqu
 from worker.amqp import leases
 from worker.amqp.choice import Choice
 from worker.amqp.link import Link
-from worker.amqp.session import Session
+from worker.amqp.session import Channel, Session
 from worker.amqp.task_exchanges import Hold, LeasedTaskExchanges
 from worker.core.topology import task_exchange
 
@@ -125,6 +125,29 @@ async def test_idle_ones_are_given_up_and_with_the_last_its_lease_queue(
         await until_gone(watched, kept)
     with pytest.raises(ChannelNotFoundEntity):
         await channel.raw.queue_declare(f"aui.lease.{worker_id}.{WORD}", passive=True)
+
+
+async def test_they_are_given_up_over_one_channel_again_and_again(
+    watched: Broker, choice: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aio-pika keeps a little of each channel that was closed, as long as the connection lives."""
+    opened = list[Session]()
+    original = Session.channel
+
+    async def counted(session: Session, *, confirms: bool) -> Channel:
+        opened.append(session)
+        return await original(session, confirms=confirms)
+
+    exchanges = LeasedTaskExchanges(watched.link, unique("worker"), 0.05, choice)
+    async with running(exchanges.run):
+        for turn in range(4):
+            task_id = unique("task")
+            with used(exchanges, task_id) as holds:
+                await ready(holds)
+            await until_gone(watched, task_id)
+            if turn == 0:
+                monkeypatch.setattr(Session, "channel", counted)
+    assert opened == []
 
 
 async def test_one_that_is_used_again_while_it_is_given_up_stands_when_ready(

@@ -63,9 +63,7 @@ class Conduit:
     @property
     def held_up(self) -> bool:
         """Nothing can be published for a while, as far as is known: no link, or no confirms."""
-        if not self.link.up or self.link.blocked:
-            return True
-        return self.current is not None and self.current.tally.overdue(self._stalled_after)
+        return not self._flowing()
 
     @property
     def pending(self) -> int:
@@ -129,8 +127,13 @@ class Conduit:
     def _flowing(self) -> bool:
         now = monotonic()
         if now - self._looked >= LOOK:
-            self._looked, self._flows = now, not self.held_up
+            self._looked, self._flows = now, self._flows_now()
         return self._flows
+
+    def _flows_now(self) -> bool:
+        if not self.link.up or self.link.blocked:
+            return False
+        return self.current is None or not self.current.tally.overdue(self._stalled_after)
 
     async def _opened(self) -> Publishing:
         if self.missing:

@@ -83,7 +83,7 @@ class QueueConsumer:
         self._opened = asyncio.Event()
         self._opened.set()
         self._ledger: Ledger | None = None
-        self._survivals = Survivals()
+        self._survivals = Survivals(prefetch)
         self.started = asyncio.Event()
         """Set once the broker has had this consumer, active or waiting its turn."""
 

@@ -8,22 +8,26 @@ from cachetools import LRUCache
 
 from worker.core.envelope import Envelope
 
-REMEMBERED = 4096
-"""Messages of one queue; many times what is handed out at once."""
+TIMES = 16
+"""Messages are remembered for so many times what is handed out at once."""
 
 
 class Survivals:
-    """What has been handed over by one queue, in this life of the worker."""
+    """What has been handed over by one queue, in this life of the worker.
 
-    def __init__(self) -> None:
-        self._survived: LRUCache[tuple[str | None, int], int] = LRUCache(REMEMBERED)
+    Args:
+        prefetch: how many messages are handed out at once.
+    """
+
+    def __init__(self, prefetch: int) -> None:
+        self._survived: LRUCache[int, int] = LRUCache(TIMES * prefetch)
 
     def suspicion(self, envelope: Envelope) -> int:
         """Take note of one more hand-over; return how many before it speak against the job.
 
         The broker says itself that it hands it out again: a count alone may be a producer's header.
         """
-        key = (envelope.properties.message_id, hash(envelope.body))
+        key = hash((envelope.properties.message_id, envelope.body))
         survived = self._survived.get(key, 0)
         self._survived[key] = survived + 1
         return max(0, envelope.delivery_count - survived) if envelope.redelivered else 0

@@ -80,6 +80,7 @@ class LeasedTaskExchanges:
         self._up = asyncio.Event()
         self._session: Session | None = None
         self._channel: Channel | None = None
+        self._sweeping: Channel | None = None
         self._fast = False
 
     def hold(self, network: str, task_id: str) -> Hold:
@@ -184,18 +185,19 @@ class LeasedTaskExchanges:
                 log.debug("leases of idle tasks: %s", error)
 
     async def _sweep(self) -> None:
-        """Give up the leases of idle tasks, over another channel: new ones do not wait for it."""
+        """Give up the leases of idle tasks, over another channel: new ones do not wait for it.
+
+        It stays open: of each channel that is closed the client library keeps something for as
+        long as the connection lives.
+        """
         since = asyncio.get_running_loop().time() - self._idle
         idle, session = self._leases.idle(since), self._session
         if not idle or session is None:
             return
-        channel = await session.channel(confirms=False)
-        try:
-            for queue, leases in idle.items():
-                await self._give_up(channel, queue, leases, since)
-        finally:
-            if not session.lost:
-                await channel.close()
+        if self._sweeping is None or self._sweeping.lost:
+            self._sweeping = await session.channel(confirms=False)
+        for queue, leases in idle.items():
+            await self._give_up(self._sweeping, queue, leases, since)
 
     async def _give_up(
         self, channel: Channel, queue: LeaseQueue, idle: Sequence[Lease], since: float

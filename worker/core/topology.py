@@ -95,8 +95,9 @@ def task_exchange(task_id: str) -> ExchangeSpec:
 
 
 def task_key(network: str, task_id: str) -> str:
-    """Return the key that binds a task exchange to the hub."""
-    return f"{network}.*.{task_id}.#"
+    """Return the key that binds a task exchange to the hub: of any channel, and of any kind."""
+    # No "#" where "*" says the same: the broker tries each of the words that it may stand for.
+    return f"{network}.*.{task_id}.*"
 
 
 def topology(networks: Sequence[str], partitions: int) -> Topology:

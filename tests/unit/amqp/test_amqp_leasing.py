@@ -24,7 +24,7 @@ def methods(queue: str, network: str, task_id: str) -> Sequence[Frame]:
         spec.Exchange.Bind(
             destination=exchange,
             source="aui.replies",
-            routing_key=f"{network}.*.{task_id}.#",
+            routing_key=f"{network}.*.{task_id}.*",
             nowait=True,
         ),
     ]
