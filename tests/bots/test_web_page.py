@@ -30,7 +30,7 @@ new MutationObserver(() => {
 @pytest.fixture(scope="module")
 async def sandbox() -> AsyncIterator[Sandbox]:
     """Run a sandbox of AUI for the module, at the pace of a quick talker."""
-    async with Sandbox(api_key=CANARY, word_delay=0.01) as running:
+    async with Sandbox(api_key=CANARY, word_delay=0.03) as running:
         yield running
 
 

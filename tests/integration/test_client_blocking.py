@@ -69,7 +69,8 @@ async def test_everything_works_without_an_event_loop(
             with pytest.raises(JobFailed):
                 aui.ask("!400 | no", task_id=task.id)
             assert threading.current_thread().name != "aui-client"
-            final = aui.ask("and another", task_id=task.id, on_update=show)
+            unhurried = "!load updates=20 interval=0.05 chunk=5 | and another"
+            final = aui.ask(unhurried, task_id=task.id, on_update=show)
             assert set(here) == {threading.current_thread().name}
             return final
 
