@@ -27,6 +27,7 @@ TESTED_ELSEWHERE = {
     "pip install .": "tests/integration/test_image.py builds the image with it",
     "scripts/test": "this is it",
     "scripts/chaos": "tests/chaos",
+    "scripts/bench": "tests/integration/test_bench.py",
     "scripts/demo --live": "needs a key of AUI's",
     "scripts/demo bots": "tests/bots",
     "scripts/demo web": "tests/bots",
