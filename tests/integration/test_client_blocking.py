@@ -209,7 +209,7 @@ async def test_a_program_that_forgets_to_close_it_ends(served: Bench, amqp_url: 
     [
         'aui.ask("!silence | hi", user_id="{user}")',
         'aui.ask("!silence | hi", user_id="{user}", on_update=print)',
-        'aui.send("!silence | hi", user_id="{user}"); next(iter(aui.replies("t1")))',
+        'with aui.replies("t") as r: aui.send("!silence | hi", user_id="{user}"); next(iter(r))',
     ],
 )
 async def test_ctrl_c_ends_a_call_and_not_the_client(

@@ -86,8 +86,9 @@ class PageAnswers(WaitStrategy):
         inside.reload()
         if inside.status != "running":
             return False
-        host, port = container.get_container_host_ip(), container.get_exposed_port(self._port)
         try:
+            # It may end at any time, and has no port then: that is an OSError, too.
+            host, port = container.get_container_host_ip(), container.get_exposed_port(self._port)
             status, _ = request(f"http://{host}:{port}{self._path}")
         except (OSError, ValueError):
             return False
