@@ -178,7 +178,8 @@ async def test_partitions_follow_the_fleet_while_jobs_are_running(
         alone = dict.fromkeys(fleet.queues, one)
         await fleet.until_owned(fleet.preferred() if moves else alone)
         await fleet.join(three)
-        await fleet.until_owned(fleet.preferred() if moves else alone)
+        preferred = fleet.preferred() if moves else alone
+        await fleet.until_owned(preferred)
         spread = set((await fleet.owners()).values())
         await fleet.leave(two)
         await fleet.until_owned(fleet.preferred() if moves else alone)
@@ -187,7 +188,9 @@ async def test_partitions_follow_the_fleet_while_jobs_are_running(
         answered = len(hub.messages)
         await hub.until(lambda got: len(got) > answered + 4 * TASKS)
 
-    assert spread == (set(IDS) if moves else {one})
+    # The network's name is random: now and then one of three is preferred by no queue of it.
+    assert spread == set(preferred.values())
+    assert (len(spread) > 1) is moves
 
 
 @pytest.mark.timeout(120)
