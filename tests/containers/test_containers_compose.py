@@ -228,7 +228,13 @@ def refused(project: Project, why: str) -> None:
     """Start the service ``live``, and wait for it to say why it does not."""
     project.run("up", "-d", "--no-build", profile="live")
     until(why, lambda: why in project.log("live"))
-    states = [box["State"] for box in project.containers["live"]]
-    assert all(isinstance(each, dict) and each["ExitCode"] == 78 for each in states)
+
+    def ended() -> bool:
+        """It says why a moment before it ends."""
+        states = [box["State"] for box in project.containers["live"]]
+        codes = [isinstance(each, dict) and each["ExitCode"] == 78 for each in states]
+        return bool(codes) and all(codes)
+
+    until("exit code 78", ended)
     assert SECRET not in json.dumps(project.containers)
     project.run("rm", "-sf", "live", profile="live")
