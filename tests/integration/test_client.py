@@ -28,7 +28,7 @@ from worker.sandbox import Sandbox
 pytestmark = pytest.mark.anyio
 
 UNHURRIED = "!load updates=20 interval=0.05 chunk=5 | a microwave"
-"""Comes at a human pace: of an answer that is there at once only the final need be published."""
+"""Comes at a human pace: of an answer that is there at once only the final need be told."""
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from cachetools import LRUCache
 from worker.core.envelope import Envelope
 
 TIMES = 16
-"""Messages are remembered for so many times what is handed out at once."""
+"""Messages are remembered for so many times what is handed out at once,"""
+ENOUGH = 4096
+"""but no more of them than this, unless as many are handed out at once."""
 
 
 class Survivals:
@@ -20,7 +22,7 @@ class Survivals:
     """
 
     def __init__(self, prefetch: int) -> None:
-        self._survived: LRUCache[int, int] = LRUCache(TIMES * prefetch)
+        self._survived: LRUCache[int, int] = LRUCache(max(prefetch, min(TIMES * prefetch, ENOUGH)))
 
     def suspicion(self, envelope: Envelope) -> int:
         """Take note of one more hand-over; return how many before it speak against the job.
